@@ -1,0 +1,258 @@
+//! What callers and configuration may hand in. Everything here is judged before anything is sent.
+
+use crate::{Error, ErrorKind, Result};
+
+/// The most scopes of one request.
+pub const SCOPE_COUNT_LIMIT: usize = 16;
+/// The longest scope, in bytes.
+pub const SCOPE_LIMIT: usize = 512;
+/// The longest claims text, in bytes.
+pub const CLAIMS_LIMIT: usize = 16 * 1024;
+
+/// Checks the scopes of a request.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidArgument`] if there is none, more than [`SCOPE_COUNT_LIMIT`], one that is empty or longer than
+/// [`SCOPE_LIMIT`], or one with a character that no scope has: anything but visible ASCII, quotes, backslashes and what
+/// shells give a meaning, or a hyphen at its beginning.
+pub fn scopes(scopes: &[&str]) -> Result<()> {
+    if scopes.is_empty() {
+        return Err(invalid("no scope was given; pass one such as https://storage.azure.com/.default".into()));
+    }
+    if scopes.len() > SCOPE_COUNT_LIMIT {
+        return Err(invalid(format!("{} scopes were given; at most {SCOPE_COUNT_LIMIT} are allowed", scopes.len())));
+    }
+    for scope in scopes {
+        if scope.is_empty() || scope.len() > SCOPE_LIMIT {
+            return Err(invalid(format!("a scope has {} bytes; 1 to {SCOPE_LIMIT} are allowed", scope.len())));
+        }
+        let bad = |c: char| !c.is_ascii_graphic() || "\"'\\`&|;$()^%!<>".contains(c);
+        if scope.starts_with('-') || scope.contains(bad) {
+            return Err(invalid(format!(
+                "the scope {scope:?} has a character that no scope has; expected one such as https://storage.azure.com/.default"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The resource of the only scope: the scope without one trailing `/.default`.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidArgument`] as for [`scopes()`], or if there is more than one scope.
+///
+/// Source: azure-identity 1.27.0, `_internal/__init__.py` (`_scopes_to_resource`).
+pub fn resource<'a>(all: &[&'a str]) -> Result<&'a str> {
+    scopes(all)?;
+    match all {
+        [scope] => match scope.strip_suffix("/.default").unwrap_or(scope) {
+            "" => Err(invalid("the scope /.default names no resource".into())),
+            resource => Ok(resource),
+        },
+        _ => Err(invalid(format!("{} scopes were given; this credential takes exactly one", all.len()))),
+    }
+}
+
+/// Checks a tenant: a GUID, a domain name, or a word such as `organizations`.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidArgument`] unless it is 1 to 253 letters, digits, hyphens and dots of ASCII, starts with a letter
+/// or digit, and has no dot at its end nor two in a row.
+pub fn tenant_id(tenant: &str) -> Result<()> {
+    let well_formed = tenant.len() <= 253
+        && tenant.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+        && !tenant.ends_with('.')
+        && !tenant.contains("..");
+    if well_formed {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "{} is not a tenant id; expected a GUID or a domain name, see https://learn.microsoft.com/partner-center/find-ids-and-domain-names",
+        quoted(tenant)
+    )))
+}
+
+/// Checks the id of an application or identity: 1 to 128 letters, digits, hyphens, dots and underscores of ASCII.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidArgument`], calling the value `what`.
+pub fn id(what: &str, id: &str) -> Result<()> {
+    if (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    {
+        return Ok(());
+    }
+    Err(invalid(format!("{} is not a {what}; expected a GUID", quoted(id))))
+}
+
+/// Checks the outside of a claims text: not empty, at most [`CLAIMS_LIMIT`] bytes, an object by its first character, no
+/// deeper than [`json::DEPTH_LIMIT`](crate::json::DEPTH_LIMIT). Whether it is JSON is for the caller's parser.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidArgument`].
+pub fn claims(claims: &str) -> Result<()> {
+    if claims.len() > CLAIMS_LIMIT {
+        return Err(invalid(format!("the claims have {} bytes; at most {CLAIMS_LIMIT} are allowed", claims.len())));
+    }
+    if !claims.trim_start().starts_with('{') || !crate::json::is_shallow(claims.as_bytes()) {
+        return Err(claims_are_no_object());
+    }
+    Ok(())
+}
+
+/// The error for claims that are not a JSON object.
+#[must_use]
+pub fn claims_are_no_object() -> Error {
+    invalid("the claims are not a JSON object; pass the text of the challenge, decoded from base64".into())
+}
+
+/// Whether text can be the value of an HTTP header that this project sends: visible ASCII and inner spaces.
+#[must_use]
+pub fn is_header_value(text: &str) -> bool {
+    !text.is_empty() && text.trim().len() == text.len() && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
+}
+
+/// Whether text can be an access token: visible ASCII without spaces.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// A value for a message: escaped, and cut after 64 characters.
+fn quoted(value: &str) -> String {
+    let head: String = value.chars().take(64).collect();
+    let more = if head.len() < value.len() { "..." } else { "" };
+    format!("{head:?}{more}")
+}
+
+#[cold]
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_scopes_pass() {
+        for scope in [
+            "https://storage.azure.com/.default",
+            "https://vault.azure.net//.default",
+            "api://11111111-1111-1111-1111-111111111111/.default",
+            "User.Read",
+            "https://x.example/a_b~c?d=e#f+g,h*i@j",
+        ] {
+            scopes(&[scope]).unwrap();
+        }
+    }
+
+    #[test]
+    fn other_scopes_are_invalid_arguments() {
+        let long = "x".repeat(64 * 1024);
+        for scope in [
+            "",
+            "--help",
+            "-x",
+            "a b",
+            "a\"b",
+            "a'b",
+            "a&b",
+            "a|b",
+            "a;b",
+            "a$b",
+            "a(b",
+            "a)b",
+            "a^b",
+            "a%b",
+            "a!b",
+            "a\nb",
+            "a\\b",
+            "a`b",
+            "a<b",
+            "a>b",
+            "https://vаult.azure.net/.default",
+            "ｈttps://x",
+            "a\0b",
+            &long,
+        ] {
+            let error = scopes(&[scope]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{scope}");
+            assert!(error.to_string().len() < 1024);
+        }
+        assert!(scopes(&[]).is_err());
+        assert!(scopes(&["a"; 1000]).is_err());
+    }
+
+    #[test]
+    fn one_default_suffix_is_stripped() {
+        assert_eq!(resource(&["https://vault.azure.net//.default"]).unwrap(), "https://vault.azure.net/");
+        assert_eq!(resource(&["https://vault.azure.net/.default"]).unwrap(), "https://vault.azure.net");
+        assert_eq!(resource(&["https://x/.default/.default"]).unwrap(), "https://x/.default");
+        assert_eq!(resource(&["https://x"]).unwrap(), "https://x");
+        assert!(resource(&["a", "b"]).is_err());
+        assert!(resource(&["/.default"]).is_err());
+    }
+
+    #[test]
+    fn tenants_are_guids_domains_or_words() {
+        for tenant in ["organizations", "contoso.onmicrosoft.com", "72f988bf-86f1-41af-91ab-2d7cd011db47"] {
+            tenant_id(tenant).unwrap();
+        }
+        let long = "a".repeat(300);
+        for tenant in [
+            "",
+            "../../evil.example/x",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a%2fb",
+            "a@b",
+            "a\0",
+            "..",
+            ".a",
+            "a.",
+            "a..b",
+            "-",
+            "--debug",
+            "tеnant",
+            &long,
+        ] {
+            assert_eq!(tenant_id(tenant).unwrap_err().kind(), ErrorKind::InvalidArgument, "{tenant}");
+        }
+    }
+
+    #[test]
+    fn ids_have_no_characters_with_a_meaning() {
+        id("client id", "11111111-1111-1111-1111-111111111111").unwrap();
+        for bad in ["", "a\"b", "a\r\nb", "a&b", "a b", "ä", &"a".repeat(129)] {
+            assert_eq!(id("client id", bad).unwrap_err().kind(), ErrorKind::InvalidArgument, "{bad}");
+        }
+    }
+
+    #[test]
+    fn claims_are_small_shallow_objects() {
+        claims(r#" {"access_token":{}}"#).unwrap();
+        let (large, deep) =
+            (format!("{{\"a\":\"{}\"}}", "x".repeat(200_000)), format!("{{\"a\":{}", "[".repeat(10_000)));
+        for bad in ["", "[]", "true", "nonsense", &large, &deep] {
+            assert_eq!(claims(bad).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn header_values_and_tokens_are_visible_ascii() {
+        assert!(is_header_value("a b") && is_token("a.b-c_d~e+f/g="));
+        for bad in ["", " a", "a ", "a\r\nb", "a\tb", "ä", "a\0"] {
+            assert!(!is_header_value(bad), "{bad:?}");
+        }
+        for bad in ["", "a b", "a\r", "a\n", "ä"] {
+            assert!(!is_token(bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use crate::{AccessToken, Error, TokenRequestOptions};
+
+/// A future on the heap, as the seams return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Something that can get tokens.
+///
+/// Every credential of this project implements it, and so can yours. It is object-safe: libraries take
+/// `Arc<dyn TokenCredential>` or `&dyn TokenCredential`.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use identity_core::{AccessToken, TokenCredential, TokenFuture, TokenRequestOptions};
+///
+/// /// Always the same token, for a test.
+/// #[derive(Debug)]
+/// struct StaticCredential(AccessToken);
+///
+/// impl TokenCredential for StaticCredential {
+///     fn get_token<'a>(&'a self, _: &'a [&'a str], _: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
+///         TokenFuture::ready(Ok(self.0.clone()))
+///     }
+///     fn name(&self) -> &'static str {
+///         "StaticCredential"
+///     }
+/// }
+/// ```
+pub trait TokenCredential: fmt::Debug + Send + Sync {
+    /// Gets a token for `scopes`, from memory where a usable one is there, else from the service.
+    ///
+    /// A scope names a resource and what to do with it; for services it is the resource and `/.default`, such as
+    /// `https://storage.azure.com/.default`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ErrorKind`](crate::ErrorKind) for what each kind means and what to do; each credential documents what
+    /// triggers which.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future is safe at any time: other callers who wait for the same token still get it, and the next
+    /// call starts anew.
+    fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a>;
+
+    /// The credential's name in logs, errors and reports of chains, such as `"ManagedIdentityCredential"`.
+    fn name(&self) -> &'static str;
+}
+
+/// What [`TokenCredential::get_token`] returns: a token that is there, or one that is on its way.
+///
+/// The first form needs no allocation, which is why this is a type of its own and not a boxed future.
+#[must_use = "futures do nothing unless awaited"]
+pub struct TokenFuture<'a>(State<'a>);
+
+enum State<'a> {
+    Ready(Option<Result<AccessToken, Error>>),
+    Pending(BoxFuture<'a, Result<AccessToken, Error>>),
+}
+
+impl<'a> TokenFuture<'a> {
+    /// A future that is done.
+    #[inline]
+    pub fn ready(result: Result<AccessToken, Error>) -> Self {
+        Self(State::Ready(Some(result)))
+    }
+
+    /// A future that has work to do; it moves to the heap.
+    pub fn pending(work: impl Future<Output = Result<AccessToken, Error>> + Send + 'a) -> Self {
+        Self(State::Pending(Box::pin(work)))
+    }
+
+    /// The result, if it is there without waiting; else the future again.
+    ///
+    /// Lets synchronous code use a cached token without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// The future itself, to be awaited.
+    pub fn try_ready(self) -> Result<Result<AccessToken, Error>, Self> {
+        match self.0 {
+            State::Ready(Some(result)) => Ok(result),
+            other => Err(Self(other)),
+        }
+    }
+}
+
+impl Future for TokenFuture<'_> {
+    type Output = Result<AccessToken, Error>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            // Polled again after completion: pending for ever, as a future that never panics must be.
+            State::Ready(result) => result.take().map_or(Poll::Pending, Poll::Ready),
+            State::Pending(work) => work.as_mut().poll(cx),
+        }
+    }
+}
+
+impl fmt::Debug for TokenFuture<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Ready(_) => "TokenFuture(ready)",
+            State::Pending(_) => "TokenFuture(pending)",
+        })
+    }
+}

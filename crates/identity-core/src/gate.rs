@@ -1,0 +1,350 @@
+//! What keeps thousands of callers from hurting an endpoint that is in trouble, or has a limit.
+//!
+//! Two rules, one [`Gate`] for both. *Slots*: only so many requests are under way to an origin at a time, the others
+//! wait their turn. *Trouble*: after "too many requests", or after a flight gave up, requests of the same client to the
+//! same origin wait or fail at once; when the time is over, one request goes out as a probe and the others wait for
+//! what it finds.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use crate::{BoxFuture, Clock, Error, ErrorKind, Result};
+
+/// All gates of a platform.
+#[derive(Default)]
+pub struct Gates(Mutex<Registry>);
+
+#[derive(Default)]
+struct Registry {
+    slots: Vec<(String, Weak<Slots>)>,
+    clients: Vec<(String, String, Weak<Mutex<Client>>)>,
+}
+
+impl Gates {
+    /// The gate of `client` at `origin`, where at most `limit` requests of all clients are under way at a time. The
+    /// first caller's limit holds as long as anyone has a gate at that origin.
+    #[must_use]
+    pub fn gate(&self, origin: &str, client: &str, limit: usize) -> Gate {
+        let mut registry = lock(&self.0);
+        registry.slots.retain(|(_, slots)| slots.strong_count() > 0);
+        registry.clients.retain(|(_, _, client)| client.strong_count() > 0);
+        let known = registry.slots.iter().find(|(o, _)| o == origin).and_then(|(_, slots)| slots.upgrade());
+        let slots = known.unwrap_or_else(|| {
+            let slots = Arc::new(Slots(Mutex::new(Queue { free: limit.max(1), ..Queue::default() })));
+            registry.slots.push((origin.to_owned(), Arc::downgrade(&slots)));
+            slots
+        });
+        let known = registry.clients.iter().find(|(o, c, _)| o == origin && c == client);
+        let state = known.and_then(|(_, _, state)| state.upgrade()).unwrap_or_else(|| {
+            let state = Arc::<Mutex<Client>>::default();
+            registry.clients.push((origin.to_owned(), client.to_owned(), Arc::downgrade(&state)));
+            state
+        });
+        Gate { slots, client: state }
+    }
+}
+
+impl fmt::Debug for Gates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gates").finish_non_exhaustive()
+    }
+}
+
+/// The way of one client to one origin.
+#[derive(Clone)]
+pub struct Gate {
+    slots: Arc<Slots>,
+    client: Arc<Mutex<Client>>,
+}
+
+#[derive(Default)]
+struct Client {
+    trouble: Option<Trouble>,
+    waiting: Vec<Waker>,
+}
+
+struct Trouble {
+    /// On the monotonic clock.
+    until: Duration,
+    /// Whether the retries of flights under way wait as well: the server named the time.
+    binding: bool,
+    /// How often it was closed in a row.
+    step: u32,
+    /// What new flights are told at once; without it they wait.
+    error: Option<Error>,
+    /// Whether a probe is under way.
+    probing: bool,
+}
+
+enum Decision {
+    Go { probe: bool },
+    Sleep(Duration),
+    Fail(Error),
+}
+
+impl Gate {
+    /// Waits until a request may go out. `first` tells a flight's first request from its retries: a flight's own
+    /// back-off is not subject to the gate, except to a time that the server named.
+    pub(crate) async fn enter(&self, clock: &dyn Clock, first: bool, patience: Duration) -> Result<Permit> {
+        let deadline = clock.now().monotonic.saturating_add(patience);
+        let wait = async {
+            loop {
+                let decision = poll_fn(|cx| {
+                    let mut client = lock(&self.client);
+                    let decision = client.decide(clock.now().monotonic, first);
+                    if decision.is_none() && !client.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                        client.waiting.push(cx.waker().clone());
+                    }
+                    decision.map_or(Poll::Pending, Poll::Ready)
+                });
+                match decision.await {
+                    Decision::Fail(error) => return Err(error),
+                    Decision::Sleep(wait) => {
+                        if clock.now().monotonic.saturating_add(wait) > deadline {
+                            return Err(paused(wait));
+                        }
+                        clock.sleep(wait).await;
+                    }
+                    Decision::Go { probe } => {
+                        // From here on the probe's place is given back by the permit's drop.
+                        let mut permit = Permit { client: Arc::clone(&self.client), slots: None, probe };
+                        Acquire { slots: &self.slots, id: None }.await;
+                        permit.slots = Some(Arc::clone(&self.slots));
+                        return Ok(permit);
+                    }
+                }
+            }
+        };
+        match timeout(clock, patience, wait).await {
+            Some(result) => result,
+            None => Err(Error::new(
+                ErrorKind::Transport,
+                format!(
+                    "no request could be sent within {} s: earlier requests to the same endpoint are still under way",
+                    patience.as_secs()
+                ),
+            )),
+        }
+    }
+
+    /// Says that a flight gave up: new flights fail at once for 1 s, doubling to 10 s, or for `retry_after` if larger.
+    pub(crate) fn close(&self, now: Duration, error: Error, retry_after: Option<Duration>) {
+        let mut client = lock(&self.client);
+        let step = client.trouble.as_ref().map_or(0, |trouble| trouble.step);
+        client.trouble = Some(Trouble {
+            until: now.saturating_add(retry_after.unwrap_or_default().max(pause(step))),
+            binding: retry_after.is_some(),
+            step: step.saturating_add(1),
+            error: Some(error),
+            probing: false,
+        });
+        wake(client);
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// What a request does now; `None` is to wait for the probe that is under way.
+    fn decide(&mut self, now: Duration, first: bool) -> Option<Decision> {
+        let Some(trouble) = &mut self.trouble else { return Some(Decision::Go { probe: false }) };
+        let left = trouble.until.saturating_sub(now);
+        if left.is_zero() {
+            if trouble.probing {
+                return None;
+            }
+            trouble.probing = true;
+            return Some(Decision::Go { probe: true });
+        }
+        Some(match &trouble.error {
+            Some(error) if first => Decision::Fail(error.clone().with_retry_after(left)),
+            None if first => Decision::Sleep(left),
+            _ if trouble.binding => Decision::Sleep(left),
+            _ => Decision::Go { probe: false },
+        })
+    }
+}
+
+/// The right to have one request under way. Dropping it gives the slot back.
+pub(crate) struct Permit {
+    client: Arc<Mutex<Client>>,
+    slots: Option<Arc<Slots>>,
+    probe: bool,
+}
+
+impl Permit {
+    /// The endpoint answered as a healthy one does.
+    pub(crate) fn healthy(mut self) {
+        self.probe = false;
+        let mut client = lock(&self.client);
+        client.trouble = None;
+        wake(client);
+    }
+
+    /// The endpoint asked for a pause; `binding` if it named the time itself.
+    pub(crate) fn pause(mut self, now: Duration, wait: Duration, binding: bool) {
+        self.probe = false;
+        let mut client = lock(&self.client);
+        let until = now.saturating_add(wait);
+        let step = client.trouble.as_ref().map_or(0, |trouble| trouble.step);
+        client.trouble = Some(Trouble { until, binding, step, error: None, probing: false });
+        wake(client);
+    }
+
+    /// The request failed otherwise. If it was a probe after a flight gave up, the gate closes again.
+    pub(crate) fn failed(mut self, now: Duration) {
+        if !self.probe {
+            return;
+        }
+        self.probe = false;
+        let mut client = lock(&self.client);
+        if let Some(trouble) = &mut client.trouble {
+            trouble.probing = false;
+            if trouble.error.is_some() {
+                trouble.until = now.saturating_add(pause(trouble.step));
+                trouble.step = trouble.step.saturating_add(1);
+            }
+        }
+        wake(client);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(slots) = &self.slots {
+            slots.release();
+        }
+        if self.probe {
+            // The probe was dropped unanswered: the next one in line takes its place.
+            let mut client = lock(&self.client);
+            if let Some(trouble) = &mut client.trouble {
+                trouble.probing = false;
+            }
+            wake(client);
+        }
+    }
+}
+
+/// A fair counting semaphore.
+struct Slots(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    free: usize,
+    waiting: VecDeque<(u64, Waker)>,
+    granted: Vec<u64>,
+    next_id: u64,
+}
+
+impl Slots {
+    fn release(&self) {
+        let mut queue = lock(&self.0);
+        match queue.waiting.pop_front() {
+            Some((id, waker)) => {
+                queue.granted.push(id);
+                drop(queue);
+                waker.wake();
+            }
+            None => queue.free += 1,
+        }
+    }
+}
+
+struct Acquire<'a> {
+    slots: &'a Slots,
+    id: Option<u64>,
+}
+
+impl Future for Acquire<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queue = lock(&self.slots.0);
+        match self.id {
+            None if queue.free > 0 => {
+                queue.free -= 1;
+                return Poll::Ready(());
+            }
+            None => {
+                let id = queue.next_id;
+                queue.next_id += 1;
+                queue.waiting.push_back((id, cx.waker().clone()));
+                drop(queue);
+                self.id = Some(id);
+            }
+            Some(id) => {
+                if let Some(at) = queue.granted.iter().position(|&granted| granted == id) {
+                    queue.granted.swap_remove(at);
+                    drop(queue);
+                    self.id = None;
+                    return Poll::Ready(());
+                }
+                if let Some((_, waker)) = queue.waiting.iter_mut().find(|(waiting, _)| *waiting == id) {
+                    waker.clone_from(cx.waker());
+                }
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Acquire<'_> {
+    fn drop(&mut self) {
+        let Some(id) = self.id else { return };
+        let mut queue = lock(&self.slots.0);
+        queue.waiting.retain(|(waiting, _)| *waiting != id);
+        if let Some(at) = queue.granted.iter().position(|&granted| granted == id) {
+            queue.granted.swap_remove(at);
+            drop(queue);
+            self.slots.release();
+        }
+    }
+}
+
+/// Gives `work` at most `limit`; `None` if it took longer. The timer exists only if `work` is not done at once.
+pub async fn timeout<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    let mut timer: Option<BoxFuture<'static, ()>> = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(value) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(value));
+        }
+        timer.get_or_insert_with(|| clock.sleep(limit)).as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+/// How long new flights are turned away after the given number of failures in a row.
+fn pause(step: u32) -> Duration {
+    Duration::from_secs(1 << step.min(4)).min(Duration::from_secs(10))
+}
+
+fn paused(wait: Duration) -> Error {
+    Error::new(
+        ErrorKind::Transport,
+        format!("the endpoint asked for a pause; the next request may go out in {} s", wait.as_secs().max(1)),
+    )
+    .with_retry_after(wait)
+}
+
+fn wake(mut client: MutexGuard<'_, Client>) {
+    let waiting = std::mem::take(&mut client.waiting);
+    drop(client);
+    waiting.into_iter().for_each(Waker::wake);
+}
+
+/// Nothing that runs under these locks can panic, so a poisoned one is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

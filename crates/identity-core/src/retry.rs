@@ -1,0 +1,290 @@
+//! Sends a request until it is answered, its budget is spent, or trying again makes no sense.
+
+use std::time::Duration;
+
+use crate::{
+    Error, ErrorKind, Moment, Platform, Random, Result,
+    date::{parse_http_date, parse_seconds},
+    expiry::unix_seconds,
+    gate::Gate,
+    http::{Request, Response, TransportErrorKind},
+};
+
+/// How patient a flow is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// How often a request is sent again at most.
+    pub retries: u32,
+    /// The wait before the first retry; it doubles from one to the next.
+    pub base: Duration,
+    /// The longest wait between two requests, unless the server names one.
+    pub cap: Duration,
+    /// Whether waits are drawn between zero and their full length.
+    pub jitter: bool,
+    /// The time for everything: requests, waits and queueing.
+    pub budget: Duration,
+    /// How a [`Verdict::Upgrading`] is waited out, where the endpoint has that state.
+    pub upgrade: Option<UpgradePolicy>,
+}
+
+/// How patient a flow is with an endpoint that says that it is being upgraded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpgradePolicy {
+    /// The wait between two requests.
+    pub every: Duration,
+    /// No request is sent later than this after the first.
+    pub until: Duration,
+    /// The time for everything, in place of [`RetryPolicy::budget`].
+    pub budget: Duration,
+}
+
+impl RetryPolicy {
+    /// One request, and at most one second.
+    pub const PROBE: Self = Self {
+        retries: 0,
+        base: Duration::ZERO,
+        cap: Duration::ZERO,
+        jitter: false,
+        budget: Duration::from_secs(1),
+        upgrade: None,
+    };
+
+    /// Metadata endpoints: four retries after 1, 2, 4 and 8 s, 45 s in all. An upgrade is asked about every 10 s for
+    /// 80 s, and extends the whole to 90 s.
+    ///
+    /// Source: our choice within <https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance>,
+    /// which asks for patience of at least 70 s with an upgrade.
+    pub const METADATA: Self = Self {
+        retries: 4,
+        base: Duration::from_secs(1),
+        cap: Duration::from_secs(8),
+        jitter: false,
+        budget: Duration::from_secs(45),
+        upgrade: Some(UpgradePolicy {
+            every: Duration::from_secs(10),
+            until: Duration::from_secs(80),
+            budget: Duration::from_secs(90),
+        }),
+    };
+}
+
+/// What a flow thinks of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The last word, good or bad.
+    Final,
+    /// Worth another try.
+    Retry,
+    /// The endpoint is being upgraded and will be back soon.
+    Upgrading,
+}
+
+/// The last answer to a request.
+#[derive(Debug)]
+pub struct Answer {
+    /// What was answered.
+    pub response: Response,
+    /// Whether the flow would have liked to try again but could not any more.
+    pub exhausted: bool,
+    /// How long the server asked to wait, at most one hour.
+    pub retry_after: Option<Duration>,
+    /// How many requests were sent.
+    pub attempts: u32,
+}
+
+/// Sends `request` through `gate`, again and again as `policy` and `judge` allow.
+///
+/// # Errors
+///
+/// - [`ErrorKind::InvalidArgument`] if the request cannot be sent as it is.
+/// - [`ErrorKind::Transport`] if no whole answer came, or the gate is closed.
+/// - [`ErrorKind::Protocol`] for a redirect, and for an answer that is too large or not HTTP.
+///
+/// # Cancellation
+///
+/// Dropping the future closes the connection and gives back the gate's slot.
+pub async fn send(
+    platform: &Platform,
+    gate: &Gate,
+    policy: &RetryPolicy,
+    request: &Request,
+    judge: &(dyn Fn(&Response) -> Verdict + Sync),
+) -> Result<Answer> {
+    let clock = platform.clock().as_ref();
+    let start = clock.now();
+    let mut budget = policy.budget;
+    let mut attempts = 0;
+    loop {
+        let left = budget.saturating_sub(clock.now().since(&start));
+        let permit = gate.enter(clock, attempts == 0, left).await?;
+        let sent_at = clock.now();
+        let left = budget.saturating_sub(sent_at.since(&start)).max(Duration::from_millis(1));
+        let mut attempt = request.clone();
+        attempt.timeout = attempt.timeout.min(left);
+        attempt.connect_timeout = attempt.connect_timeout.min(attempt.timeout);
+        let result = platform.transport().send(attempt).await;
+        attempts += 1;
+        let now = clock.now();
+        let failure = match result {
+            Ok(mut response) => {
+                response.sent_at = Some(sent_at);
+                if (300..400).contains(&response.status()) {
+                    permit.healthy();
+                    return Err(redirect(request, &response));
+                }
+                let verdict = judge(&response);
+                if verdict == Verdict::Final {
+                    permit.healthy();
+                    return Ok(Answer { response, exhausted: false, retry_after: None, attempts });
+                }
+                let retry_after = retry_after(&response, now);
+                match (retry_after, response.status()) {
+                    (Some(wait), _) => permit.pause(now.monotonic, wait, true),
+                    (None, 429) => permit.pause(now.monotonic, TOO_MANY_REQUESTS_PAUSE, false),
+                    _ => permit.failed(now.monotonic),
+                }
+                Failure { verdict, retry_after, result: Ok(response) }
+            }
+            Err(error) => {
+                permit.failed(now.monotonic);
+                let again = match error.kind() {
+                    TransportErrorKind::Connect
+                    | TransportErrorKind::ConnectTimeout
+                    | TransportErrorKind::Closed
+                    | TransportErrorKind::Timeout => true,
+                    TransportErrorKind::Dns => attempts < 2,
+                    _ => false,
+                };
+                if !again {
+                    let unreachable = error.kind() == TransportErrorKind::Dns;
+                    let error = Error::from(error);
+                    if unreachable {
+                        gate.close(now.monotonic, error.clone(), None);
+                    }
+                    return Err(error);
+                }
+                Failure { verdict: Verdict::Retry, retry_after: None, result: Err(error) }
+            }
+        };
+        let elapsed = now.since(&start);
+        let wait = match (failure.verdict, policy.upgrade) {
+            (Verdict::Upgrading, Some(upgrade)) => {
+                budget = upgrade.budget;
+                (elapsed + upgrade.every <= upgrade.until).then_some(upgrade.every)
+            }
+            _ if attempts > policy.retries => None,
+            _ => Some(failure.retry_after.unwrap_or_else(|| policy.wait(attempts, platform.random().as_ref()))),
+        };
+        match wait.filter(|&wait| elapsed.saturating_add(wait) < budget) {
+            Some(wait) => clock.sleep(wait).await,
+            None => return give_up(gate, policy, request, failure, attempts, now.monotonic),
+        }
+    }
+}
+
+struct Failure {
+    verdict: Verdict,
+    retry_after: Option<Duration>,
+    result: Result<Response, crate::http::TransportError>,
+}
+
+fn give_up(
+    gate: &Gate,
+    policy: &RetryPolicy,
+    request: &Request,
+    failure: Failure,
+    attempts: u32,
+    now: Duration,
+) -> Result<Answer> {
+    let Failure { retry_after, result, .. } = failure;
+    // A probe asks whether anyone is there; its failure says nothing about an endpoint's health.
+    let is_probe = *policy == RetryPolicy::PROBE;
+    match result {
+        Ok(response) => {
+            if !is_probe && (response.status() == 429 || response.status() >= 500) {
+                let message = format!(
+                    "{} is in trouble: it answered HTTP {} to an earlier request",
+                    request.origin(),
+                    response.status()
+                );
+                gate.close(
+                    now,
+                    Error::new(ErrorKind::Transport, message).with_http_status(response.status()),
+                    retry_after,
+                );
+            }
+            Ok(Answer { response, exhausted: true, retry_after, attempts })
+        }
+        Err(error) => {
+            let error = Error::new(
+                ErrorKind::Transport,
+                format!(
+                    "no answer from {}: {error} ({attempts} {})",
+                    request.origin(),
+                    if attempts == 1 { "attempt" } else { "attempts" }
+                ),
+            );
+            if !is_probe {
+                gate.close(now, error.clone(), None);
+            }
+            Err(error)
+        }
+    }
+}
+
+impl RetryPolicy {
+    fn wait(&self, attempts: u32, random: &dyn Random) -> Duration {
+        let full = self.base.saturating_mul(1 << (attempts - 1).min(16)).min(self.cap);
+        if self.jitter { jitter(random, full) } else { full }
+    }
+}
+
+/// A duration drawn evenly between zero and `limit`.
+pub fn jitter(random: &dyn Random, limit: Duration) -> Duration {
+    let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+    // The upper half of the product of two 64-bit numbers: scales without a division or a float.
+    Duration::from_nanos(((u128::from(random.next()) * u128::from(nanos)) >> 64) as u64)
+}
+
+/// How long an answer asks to wait: `Retry-After` in seconds or as a date (read against the answer's own `Date`), else
+/// the millisecond headers of Azure. Nonsense and negative times count as absent, long ones are cut to one hour.
+fn retry_after(response: &Response, now: Moment) -> Option<Duration> {
+    let seconds = |text: &str| {
+        parse_seconds(text).or_else(|| {
+            let date = response.header("date").and_then(parse_http_date).or_else(|| unix_seconds(now.wall))?;
+            Some(parse_http_date(text)?.saturating_sub(date).max(0))
+        })
+    };
+    let from_millis = |name| response.header(name).and_then(parse_seconds).map(|millis| (millis, 1));
+    let (count, unit) = (response.header("retry-after").and_then(seconds).map(|seconds| (seconds, 1000)))
+        .or_else(|| from_millis("retry-after-ms"))
+        .or_else(|| from_millis("x-ms-retry-after-ms"))?;
+    Some(Duration::from_millis(u64::try_from(count).ok()?.saturating_mul(unit)).min(RETRY_AFTER_LIMIT))
+}
+
+fn redirect(request: &Request, response: &Response) -> Error {
+    let target = response.header("location").unwrap_or("");
+    let host = if target.contains("://") { crate::http::origin(target) } else { "the same host" };
+    let host = crate::redact::excerpt(host.as_bytes(), &[]);
+    Error::new(
+        ErrorKind::Protocol,
+        format!(
+            "{} answered HTTP {} with a redirect to {host}; token requests follow none",
+            request.origin(),
+            response.status()
+        ),
+    )
+    .with_http_status(response.status())
+}
+
+/// How long others wait after a 429 that names no time.
+///
+/// Source: msal 1.39.0, which replays such an answer for 5 s to confidential clients.
+const TOO_MANY_REQUESTS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Source: msal 1.39.0, `throttled_http_client.py`, which caps it the same.
+const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests;

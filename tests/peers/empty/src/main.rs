@@ -1,0 +1,2 @@
+//! What every Rust program weighs.
+fn main() {}

@@ -1,0 +1,163 @@
+//! Times, memory and who waits: side by side with the official crate, for people to read. Nothing here gates.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::deps;
+use crate::report::Report;
+use crate::serve::{Answer, Server};
+use crate::shell::Cmd;
+use crate::size;
+use crate::workspace::Workspace;
+
+use super::run::{Programs, Scene, Side};
+use super::table::{Row, Table};
+
+/// One situation: its name, and what is read from one side.
+type Measure = fn(&Side) -> Result<Vec<(&'static str, &'static str, f64)>>;
+
+const SCENES: [(&str, Measure); 7] = [
+    ("cached calls", cached),
+    ("slow scope", slow_scope),
+    ("refresh window", refresh_window),
+    ("near expiry, endpoint down", near_expiry),
+    ("endpoint says 500 for ever", outage),
+    ("400 MB answer", flood),
+    ("cold start", cold_start),
+];
+
+const RERUN: &str = "cargo xtask bench";
+
+pub(crate) fn run(workspace: &Workspace, programs: &Programs, table: &mut Table, report: &mut Report) {
+    let Some(peer) = &programs.peer else { return };
+    for (what, measure) in SCENES {
+        report.step(what, RERUN, || {
+            let ours = measure(&programs.ours)?;
+            let peers = measure(peer)?;
+            for ((what, unit, ours), (_, _, peer)) in ours.into_iter().zip(peers) {
+                table.add(Row { what: what.to_owned(), unit, ours: Some(ours), peer: Some(peer), ..Row::default() });
+            }
+            Ok(String::new())
+        });
+    }
+    report.step("weight", RERUN, || weight(workspace, table));
+}
+
+/// The best of five on one thread and on two.
+fn cached(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+    let best = |threads: &str| -> Result<f64> {
+        let server = Server::start(|_| Answer::good())?;
+        let mut best = f64::INFINITY;
+        for _ in 0..5 {
+            best = best.min(Scene::run(&side.scenes, &server, &["cached", "1000000", threads])?.number("per-call")?);
+        }
+        Ok(best)
+    };
+    let (one, two) = (best("1")?, best("2")?);
+    Ok(vec![
+        ("cached get_token, one thread", "ns", one),
+        ("cached get_token, two threads on one scope", "ns", two),
+        ("cached get_token, two threads against one", "ratio", two / one),
+    ])
+}
+
+fn slow_scope(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+    let server = Server::start(|asked| {
+        let after = Duration::from_secs(if asked.resource.contains("vault") { 5 } else { 0 });
+        Answer::Token { lives: Duration::from_secs(3600), after }
+    })?;
+    let scene = Scene::run(&side.scenes, &server, &["slow-scope"])?;
+    Ok(vec![
+        ("cached scope A alone: p99", "ns", scene.number("before-p99")?),
+        ("cached scope A while scope B takes 5 s: p99", "ns", scene.number("during-p99")?),
+        ("cached scope A while scope B takes 5 s: longest", "ms", scene.number("during-max")? / 1e6),
+    ])
+}
+
+/// Tokens that are due for a refresh seconds after they were given out, and an endpoint that takes 500 ms.
+fn refresh_window(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+    let server = Server::start(|asked| Answer::Token {
+        lives: Duration::from_secs(304),
+        after: if asked.number == 1 { Duration::ZERO } else { Duration::from_millis(500) },
+    })?;
+    let scene = Scene::run(&side.scenes, &server, &["refresh-window"])?;
+    Ok(vec![
+        ("refresh window, answer takes 500 ms, 8 tasks: calls that wait", "count", scene.number("waits")?),
+        ("refresh window: longest wait", "ms", scene.number("longest")? / 1e6),
+        ("refresh window: errors", "count", scene.number("errors")?),
+        ("refresh window: requests in 12 s", "count", server.requests()? as f64),
+    ])
+}
+
+fn near_expiry(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+    let server = Server::start(|asked| match asked.number {
+        1 => Answer::Token { lives: Duration::from_secs(240), after: Duration::ZERO },
+        _ => Answer::Gone,
+    })?;
+    let scene = Scene::run(&side.scenes, &server, &["near-expiry"])?;
+    Ok(vec![
+        ("4 min from expiry, endpoint down: wait", "ms", scene.number("elapsed")? / 1e6),
+        ("4 min from expiry, endpoint down: got the token", "0/1", scene.number("same")?),
+    ])
+}
+
+fn outage(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+    let server = Server::start(|_| Answer::Status(500))?;
+    let scene = Scene::run(&side.scenes, &server, &["callers", "1"])?;
+    Ok(vec![
+        ("no token, 500 for ever: seconds to the error", "s", scene.number("elapsed")? / 1e9),
+        ("no token, 500 for ever: requests", "count", server.requests()? as f64),
+    ])
+}
+
+fn flood(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+    let server = Server::start(|_| Answer::Flood(400 << 20))?;
+    let scene = Scene::run(&side.scenes, &server, &["memory"])?;
+    Ok(vec![("400 MB answer: peak memory above idle", "KiB", scene.number("peak-kib")?)])
+}
+
+/// Wall time of a process with one token: the median of 21.
+fn cold_start(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+    let server = Server::start(|_| Answer::good())?;
+    let mut times = Vec::new();
+    for _ in 0..21 {
+        let started = Instant::now();
+        server.point(Cmd::new(&side.msi)).run()?;
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+        thread::yield_now();
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(vec![("cold start, one token: wall time", "ms", times.get(times.len() / 2).copied().unwrap_or(f64::NAN))])
+}
+
+fn weight(workspace: &Workspace, table: &mut Table) -> Result<String> {
+    for program in &workspace.budgets.program {
+        let side = |package: &Option<String>| -> Result<Option<(f64, f64)>> {
+            let Some(package) = package else { return Ok(None) };
+            let bytes = size::of(&workspace.build_peer(package, size::PROFILE)?)?;
+            let crates = deps::third_party(&workspace.peers_manifest(), package, "normal")?;
+            Ok(Some((bytes as f64, crates.len() as f64)))
+        };
+        let (floor, peer) = (side(&program.floor)?, side(&program.peer)?);
+        let bytes = size::of(&workspace.build(&program.package, size::PROFILE)?)?;
+        let crates = deps::third_party(&workspace.root.join("Cargo.toml"), &program.package, "normal")?;
+        table.add(Row {
+            what: format!("{}: stripped size", program.name),
+            unit: "bytes",
+            ours: Some(bytes as f64),
+            floor: floor.map(|(bytes, _)| bytes),
+            peer: peer.map(|(bytes, _)| bytes),
+            target: Some(program.bytes as f64),
+        });
+        table.add(Row {
+            what: format!("{}: third-party crates", program.name),
+            unit: "count",
+            ours: Some(crates.len() as f64),
+            floor: floor.map(|(_, crates)| crates),
+            peer: peer.map(|(_, crates)| crates),
+            target: Some(program.crates as f64),
+        });
+    }
+    Ok(String::new())
+}

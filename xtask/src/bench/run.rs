@@ -1,0 +1,65 @@
+//! The measured programs, and running their scenes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::Result;
+use crate::serve::Server;
+use crate::shell::Cmd;
+use crate::size::PROFILE;
+use crate::workspace::Workspace;
+
+/// Where the programs of each side lie.
+pub(crate) struct Programs {
+    pub(crate) ours: Side,
+    pub(crate) floor_msi: PathBuf,
+    pub(crate) floor_cached: PathBuf,
+    pub(crate) peer: Option<Side>,
+}
+
+/// The same three programs on one library.
+pub(crate) struct Side {
+    /// One token, profile `size`.
+    pub(crate) msi: PathBuf,
+    /// Cached calls, profile `release`, as are the scenes.
+    pub(crate) cached: PathBuf,
+    pub(crate) scenes: PathBuf,
+}
+
+impl Programs {
+    pub(crate) fn build(workspace: &Workspace, with_peer: bool) -> Result<Self> {
+        Ok(Self {
+            ours: Side {
+                msi: workspace.build("program-msi", PROFILE)?,
+                cached: workspace.build("program-cached", "release")?,
+                scenes: workspace.build("program-scenes", "release")?,
+            },
+            floor_msi: workspace.build_peer("floor-msi", PROFILE)?,
+            floor_cached: workspace.build_peer("floor-cached", "release")?,
+            peer: if with_peer {
+                Some(Side {
+                    msi: workspace.build_peer("peer-msi", PROFILE)?,
+                    cached: workspace.build_peer("peer-cached", "release")?,
+                    scenes: workspace.build_peer("peer-scenes", "release")?,
+                })
+            } else {
+                None
+            },
+        })
+    }
+}
+
+/// What a scene printed: names and numbers.
+pub(crate) struct Scene(BTreeMap<String, f64>);
+
+impl Scene {
+    pub(crate) fn run(program: &Path, server: &Server, arguments: &[&str]) -> Result<Self> {
+        let output = server.point(Cmd::new(program).args(arguments)).run()?;
+        let pairs = output.stdout.lines().filter_map(|line| line.split_once(' '));
+        Ok(Self(pairs.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()))
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Result<f64> {
+        self.0.get(name).copied().ok_or_else(|| format!("the scene printed no {name}"))
+    }
+}

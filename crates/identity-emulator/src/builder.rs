@@ -1,0 +1,337 @@
+//! Sets up an emulator.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::emulator::{Emulator, Host};
+use crate::endpoints::Challenges;
+use crate::faults::Faults;
+use crate::identity::{Identity, TENANT_ID};
+use crate::resource::Resources;
+use crate::server::listen;
+use crate::shared::{Secrets, Shared};
+use crate::source::Source;
+use crate::tls;
+use crate::token::Signer;
+
+/// Sets up an [`Emulator`]; see [`Emulator::builder`].
+pub struct Builder {
+    tenant_id: String,
+    system: Option<Identity>,
+    users: Vec<Identity>,
+    resources: Resources,
+    lifetime_secs: i64,
+    identity_header: Option<String>,
+    service_fabric_secret: Option<String>,
+    azure_ml_secret: Option<String>,
+    arc_directory: PathBuf,
+    arc_ignores_selectors: bool,
+    rsa_certificate: bool,
+    addresses: [SocketAddr; Source::ALL.len()],
+    control: SocketAddr,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            tenant_id: TENANT_ID.to_owned(),
+            system: Some(Identity::system()),
+            users: Identity::defaults(),
+            resources: Resources::default(),
+            lifetime_secs: 86_400,
+            identity_header: None,
+            service_fabric_secret: None,
+            azure_ml_secret: None,
+            arc_directory: PathBuf::from(ARC_DIRECTORY),
+            arc_ignores_selectors: false,
+            rsa_certificate: false,
+            addresses: [any_port; Source::ALL.len()],
+            control: any_port,
+        }
+    }
+
+    /// Sets the tenant of all tokens and of the key set; the default is [`TENANT_ID`].
+    #[must_use]
+    pub fn tenant_id(mut self, tenant_id: impl Into<String>) -> Self {
+        self.tenant_id = tenant_id.into();
+        self
+    }
+
+    /// Replaces the user-assigned identities; the default is `blue` and `green`.
+    #[must_use]
+    pub fn user_assigned(mut self, identities: impl IntoIterator<Item = Identity>) -> Self {
+        self.users = identities.into_iter().collect();
+        self
+    }
+
+    /// Takes the system-assigned identity away.
+    ///
+    /// Requests that name no identity then get the user-assigned one if there is exactly one, and
+    /// are refused otherwise.
+    #[must_use]
+    pub fn no_system_identity(mut self) -> Self {
+        self.system = None;
+        self
+    }
+
+    /// Makes one more resource known, such as `api://my-app`; Azure's own are known already.
+    #[must_use]
+    pub fn allow_resource(mut self, resource: impl Into<String>) -> Self {
+        self.resources.extra.push(resource.into());
+        self
+    }
+
+    /// Makes every resource known that looks like an application id URI: `https://..` and `api://..`.
+    #[must_use]
+    pub fn allow_any_resource(mut self) -> Self {
+        self.resources.any = true;
+        self
+    }
+
+    /// Sets how long tokens live, in seconds; the default is 86,400, as for managed identities.
+    #[must_use]
+    pub fn lifetime_secs(mut self, seconds: u32) -> Self {
+        self.lifetime_secs = seconds.into();
+        self
+    }
+
+    /// Fixes the secret of App Service (`IDENTITY_HEADER`); the default is a new random one.
+    #[must_use]
+    pub fn identity_header(mut self, secret: impl Into<String>) -> Self {
+        self.identity_header = Some(secret.into());
+        self
+    }
+
+    /// Fixes the secret of Service Fabric (`IDENTITY_HEADER`); the default is a new random one.
+    #[must_use]
+    pub fn service_fabric_secret(mut self, secret: impl Into<String>) -> Self {
+        self.service_fabric_secret = Some(secret.into());
+        self
+    }
+
+    /// Fixes the secret of Azure ML (`MSI_SECRET`); the default is a new random one.
+    #[must_use]
+    pub fn azure_ml_secret(mut self, secret: impl Into<String>) -> Self {
+        self.azure_ml_secret = Some(secret.into());
+        self
+    }
+
+    /// Sets where Azure Arc writes its challenge files; it is made if it does not exist.
+    ///
+    /// The default is `/var/opt/azcmagent/tokens`, the only directory that official clients accept on
+    /// Linux; writing there usually takes root.
+    #[must_use]
+    pub fn arc_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.arc_directory = directory.into();
+        self
+    }
+
+    /// Makes Azure Arc an old agent, which answers every request with the system-assigned identity
+    /// and confirms none.
+    #[must_use]
+    pub fn old_arc_agent(mut self) -> Self {
+        self.arc_ignores_selectors = true;
+        self
+    }
+
+    /// Gives Service Fabric an RSA certificate, as clusters mostly have.
+    ///
+    /// The default is one of P-256 with a key made at start. The RSA key is the public test key:
+    /// anybody can pretend to have this certificate.
+    #[must_use]
+    pub fn rsa_certificate(mut self) -> Self {
+        self.rsa_certificate = true;
+        self
+    }
+
+    /// Sets the port of a source on 127.0.0.1; the default, 0, takes any free one.
+    #[must_use]
+    pub fn port(self, source: Source, port: u16) -> Self {
+        self.address(source, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// Sets the port of the control listener on 127.0.0.1; the default, 0, takes any free one.
+    #[must_use]
+    pub fn control_port(mut self, port: u16) -> Self {
+        self.control.set_port(port);
+        self
+    }
+
+    /// Sets the address of IMDS: a loopback one, or 169.254.169.254 in a network namespace.
+    #[must_use]
+    pub fn imds_address(self, address: SocketAddr) -> Self {
+        self.address(Source::Imds, address)
+    }
+
+    fn address(mut self, source: Source, address: SocketAddr) -> Self {
+        if let Some(row) = self.addresses.get_mut(source.row()) {
+            *row = address;
+        }
+        self
+    }
+
+    /// Starts the emulator on the runtime that this is called on.
+    ///
+    /// It needs the runtime to run: for a test that blocks it, or that stops tokio's clock, use
+    /// [`start_in_background`](Self::start_in_background).
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidInput`] for an address that is not local or an identity or secret that cannot
+    /// work; otherwise what the system says when an address cannot be bound or gives no randomness.
+    pub async fn start(self) -> io::Result<Emulator> {
+        let mut tasks = JoinSet::new();
+        let mut emulator = self.bind(&mut tasks)?;
+        emulator.host = Host::Runtime { _tasks: tasks };
+        Ok(emulator)
+    }
+
+    /// Starts the emulator on a thread and a runtime of its own; returns when it can be asked.
+    ///
+    /// Works anywhere: without a runtime, and beside one of any kind.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start), and what the system says when it gives no thread.
+    pub fn start_in_background(self) -> io::Result<Emulator> {
+        let (ready, started) = mpsc::sync_channel(1);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("identity-emulator".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            runtime.block_on(async {
+                let mut tasks = JoinSet::new();
+                let emulator = self.bind(&mut tasks);
+                let is_ready = emulator.is_ok();
+                // The caller waits for this; if it is gone, `stopped` completes.
+                if ready.send(emulator).is_ok() && is_ready {
+                    let _ = stopped.await;
+                }
+            });
+        })?;
+        let started = started.recv().map_err(|_| io::Error::other("the emulator's thread is gone"))?;
+        let mut emulator = started?;
+        emulator.host = Host::Thread { stop: Some(stop), thread: Some(thread) };
+        Ok(emulator)
+    }
+
+    fn bind(self, tasks: &mut JoinSet<()>) -> io::Result<Emulator> {
+        self.check()?;
+        let (acceptor, thumbprint) = tls::self_signed(self.rsa_certificate)?;
+        let signer = Signer::new(&self.tenant_id)?;
+        let secret = |fixed: Option<String>| fixed.map_or_else(|| signer.random_hex::<32>(), Ok);
+        let secrets = Secrets {
+            identity_header: secret(self.identity_header)?,
+            service_fabric: secret(self.service_fabric_secret)?,
+            azure_ml: secret(self.azure_ml_secret)?,
+        };
+        let control = bind(self.control)?;
+        let control_address = control.local_addr()?;
+        let shared = Arc::new(Shared {
+            signer,
+            system: self.system,
+            users: self.users,
+            resources: self.resources,
+            lifetime_secs: self.lifetime_secs,
+            secrets,
+            challenges: Mutex::new(Challenges::new(self.arc_directory)),
+            arc_ignores_selectors: self.arc_ignores_selectors,
+            fabric_tokens: Mutex::default(),
+            faults: Faults::new(),
+            log: Mutex::default(),
+            connections: Mutex::default(),
+            changed: watch::Sender::new(()),
+            started: Instant::now(),
+            origin: format!("http://{control_address}"),
+        });
+        let mut addresses = self.addresses;
+        let mut listeners = Vec::with_capacity(addresses.len());
+        for (source, address) in Source::ALL.into_iter().zip(&mut addresses) {
+            let listener = bind(*address)?;
+            *address = listener.local_addr()?;
+            listeners.push((source, listener));
+        }
+        // Only now, when nothing can fail any more, does anybody answer.
+        tasks.spawn(listen(control, Arc::clone(&shared), None, None));
+        for (source, listener) in listeners {
+            let tls = (source == Source::ServiceFabric).then(|| acceptor.clone());
+            tasks.spawn(listen(listener, Arc::clone(&shared), Some(source), tls));
+        }
+        Ok(Emulator { shared, addresses, thumbprint, host: Host::None })
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let invalid = |message: String| Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        for (source, address) in Source::ALL.into_iter().zip(&self.addresses) {
+            let is_imds_own = source == Source::Imds && address.ip() == IMDS_ADDRESS;
+            if !address.ip().is_loopback() && !is_imds_own {
+                return invalid(format!("{address} is neither a loopback address nor {IMDS_ADDRESS}"));
+            }
+        }
+        if self.tenant_id.is_empty()
+            || !self.tenant_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+        {
+            return invalid("the tenant id must consist of letters, digits, hyphens and dots".to_owned());
+        }
+        for secret in [&self.identity_header, &self.service_fabric_secret, &self.azure_ml_secret] {
+            // They travel in a header and in an environment variable.
+            if secret
+                .as_ref()
+                .is_some_and(|secret| secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()))
+            {
+                return invalid("a secret must consist of visible ASCII characters".to_owned());
+            }
+        }
+        for identity in &self.users {
+            for id in [identity.client_id(), identity.object_id(), identity.resource_id()] {
+                if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    return invalid("the ids of an identity must consist of visible ASCII characters".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("tenant_id", &self.tenant_id)
+            .field("system", &self.system)
+            .field("users", &self.users)
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // So that a fixed port can be used again at once after a restart; on Windows it would mean that
+    // two programs share it.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address).map_err(told)?;
+    socket.listen(BACKLOG).map_err(told)
+}
+
+/// Where the agent of Azure Arc keeps its challenge files on Linux.
+///
+/// Source: "Authenticate against Azure resources with Azure Arc-enabled servers".
+const ARC_DIRECTORY: &str = "/var/opt/azcmagent/tokens";
+/// The address of the real IMDS.
+pub(crate) const IMDS_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
+/// Connections that wait to be accepted: the highest limit of Linux as it comes.
+const BACKLOG: u32 = 4_096;

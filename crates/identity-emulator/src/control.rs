@@ -1,0 +1,156 @@
+//! The control listener: key set, discovery, and the emulator's own switches.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use crate::answer::{Answer, Plan};
+use crate::io::HyperIo;
+use crate::lock;
+use crate::reply::{JSON, Reply, json_body};
+use crate::server::{MAX_BODY, response, server};
+use crate::shared::Shared;
+use crate::source::Source;
+
+/// Serves one connection of the control listener.
+pub(crate) async fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
+    let service = service_fn(async |request: Request<Incoming>| {
+        let (status, body) = match handle(shared, request).await {
+            Ok(Some(value)) => (200, json_body(&value)),
+            Ok(None) => (204, Vec::new()),
+            Err((status, message)) => (status, json_body(&json!({ "error": message }))),
+        };
+        let headers = vec![("Content-Type".to_owned(), JSON.to_owned())];
+        let reply = Reply { status, headers, body, ..Reply::default() };
+        Ok::<Response<Full<Bytes>>, Infallible>(response(&reply).unwrap_or_default())
+    });
+    server().serve_connection(HyperIo(stream), service).await.map_err(io::Error::other)
+}
+
+type Handled = Result<Option<Value>, (u16, String)>;
+
+async fn handle(shared: &Shared, request: Request<Incoming>) -> Handled {
+    // A page in somebody's browser must not steer us, by a name that it points here or by a form.
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !is_local(host) {
+        return Err((403, "the Host header names another machine".to_owned()));
+    }
+    let path = request.uri().path().to_owned();
+    let method = request.method().clone();
+    let tenant = shared.signer.tenant_id();
+    if let Some(rest) = path.strip_prefix('/').and_then(|rest| rest.strip_prefix(tenant)) {
+        return match (&method, rest) {
+            (&Method::GET, "/.well-known/openid-configuration" | "/v2.0/.well-known/openid-configuration") => {
+                Ok(Some(shared.signer.discovery(&shared.origin)))
+            }
+            (&Method::GET, "/discovery/v2.0/keys" | "/discovery/keys") => Ok(Some(shared.signer.key_set())),
+            _ => Err((404, "no such document".to_owned())),
+        };
+    }
+    match (&method, path.as_str()) {
+        (&Method::GET, "/__emulator/requests") => Ok(Some(requests(shared))),
+        (&Method::DELETE, "/__emulator/requests") => {
+            lock(&shared.log).clear();
+            Ok(None)
+        }
+        (&Method::POST, "/__emulator/faults") => add(shared, request).await,
+        (&Method::DELETE, "/__emulator/faults") => {
+            shared.faults.clear();
+            Ok(None)
+        }
+        (&Method::POST, "/__emulator/release") => {
+            shared.faults.release();
+            Ok(None)
+        }
+        _ => Err((404, "no such switch".to_owned())),
+    }
+}
+
+/// What `POST /__emulator/faults` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    /// The name of a source; all sources if absent.
+    source: Option<String>,
+    /// The standing answer.
+    always: Option<Plan>,
+    /// Answers to queue, in order.
+    #[serde(default)]
+    script: Vec<Plan>,
+    /// How many times to queue the script; once if absent.
+    #[serde(default = "once")]
+    times: usize,
+}
+
+fn once() -> usize {
+    1
+}
+
+async fn add(shared: &Shared, request: Request<Incoming>) -> Handled {
+    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if media_type != "application/json" {
+        return Err((415, "send application/json".to_owned()));
+    }
+    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
+    let body = body.map_err(|error| (413, error.to_string()))?.to_bytes();
+    let order: Order = serde_json::from_slice(&body).map_err(|error| (400, error.to_string()))?;
+    let source = match order.source.as_deref().map(str::parse::<Source>) {
+        Some(source) => Some(source.map_err(|error| (400, error.to_string()))?),
+        None => None,
+    };
+    if order.always.is_none() && order.script.is_empty() {
+        return Err((400, "give `always` or `script`".to_owned()));
+    }
+    if order.times.saturating_mul(order.script.len()) > MAX_QUEUED {
+        return Err((400, format!("at most {MAX_QUEUED} answers can be queued")));
+    }
+    if let Some(plan) = order.always {
+        shared.faults.always(source, Answer(plan));
+    }
+    for _ in 0..order.times {
+        shared.faults.script(source, order.script.iter().cloned().map(Answer));
+    }
+    Ok(None)
+}
+
+fn requests(shared: &Shared) -> Value {
+    let requests = lock(&shared.log).all();
+    let pairs = |pairs: &[(String, String)]| -> Vec<[String; 2]> {
+        pairs.iter().map(|(name, value)| [name.clone(), value.clone()]).collect()
+    };
+    requests
+        .iter()
+        .map(|request| {
+            json!({
+                "source": request.source.name(),
+                "method": request.method,
+                "path": request.path,
+                "query": pairs(&request.query),
+                "headers": pairs(&request.headers),
+                "body": String::from_utf8_lossy(&request.body),
+                "since_start_ms": u64::try_from(request.since_start.as_millis()).unwrap_or(u64::MAX),
+                "status": request.status,
+            })
+        })
+        .collect()
+}
+
+fn is_local(host: &str) -> bool {
+    let name = host
+        .rsplit_once(':')
+        .map_or(host, |(name, port)| if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host });
+    ["127.0.0.1", "localhost", "[::1]"].contains(&name)
+}
+
+/// Answers that one order may queue.
+const MAX_QUEUED: usize = 10_000;

@@ -1,0 +1,122 @@
+//! What all listeners share.
+
+use std::sync::Mutex;
+use std::time::{Instant, SystemTime};
+
+use tokio::sync::watch;
+
+use crate::endpoints::{Challenges, Refusal, TokenStore};
+use crate::faults::Faults;
+use crate::identity::Identity;
+use crate::lock;
+use crate::record::{Log, Request, Ticket};
+use crate::resource::Resources;
+use crate::source::Source;
+use crate::token::Signer;
+
+/// The state of an emulator.
+pub(crate) struct Shared {
+    pub(crate) signer: Signer,
+    pub(crate) system: Option<Identity>,
+    pub(crate) users: Vec<Identity>,
+    pub(crate) resources: Resources,
+    pub(crate) lifetime_secs: i64,
+    pub(crate) secrets: Secrets,
+    pub(crate) challenges: Mutex<Challenges>,
+    pub(crate) arc_ignores_selectors: bool,
+    pub(crate) fabric_tokens: Mutex<TokenStore>,
+    pub(crate) faults: Faults,
+    pub(crate) log: Mutex<Log>,
+    pub(crate) connections: Mutex<[Connections; Source::ALL.len()]>,
+    pub(crate) changed: watch::Sender<()>,
+    pub(crate) started: Instant,
+    /// The origin of the control listener.
+    pub(crate) origin: String,
+}
+
+/// What clients must show; never printed.
+pub(crate) struct Secrets {
+    pub(crate) identity_header: String,
+    pub(crate) service_fabric: String,
+    pub(crate) azure_ml: String,
+}
+
+/// What happened to the connections of one source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connections {
+    /// Connections accepted since the start, refused ones included.
+    pub accepted: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Requests that have arrived and are not answered yet.
+    pub in_flight: u64,
+    /// The most requests that were ever in flight at once.
+    pub most_in_flight: u64,
+}
+
+impl Shared {
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &Identity> {
+        self.system.iter().chain(&self.users)
+    }
+
+    /// The identity of a request that names none.
+    pub(crate) fn default_identity(&self) -> Result<Option<&Identity>, Refusal> {
+        match (&self.system, self.users.as_slice()) {
+            (Some(system), _) => Ok(Some(system)),
+            (None, [only]) => Ok(Some(only)),
+            (None, []) => Ok(None),
+            (None, _) => Err(Refusal::new(
+                400,
+                "invalid_request",
+                "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request",
+            )),
+        }
+    }
+
+    pub(crate) fn record(&self, mut request: Request) -> (Request, Ticket) {
+        request.time = SystemTime::now();
+        request.since_start = self.started.elapsed();
+        let ticket = lock(&self.log).push(request.clone());
+        self.changed.send_replace(());
+        (request, ticket)
+    }
+
+    pub(crate) fn count(&self, source: Source, change: impl FnOnce(&mut Connections)) {
+        if let Some(row) = lock(&self.connections).get_mut(source.row()) {
+            change(row);
+        }
+        self.changed.send_replace(());
+    }
+}
+
+/// Counts a connection, or a request in flight, until it is dropped.
+pub(crate) struct Counted<'a> {
+    shared: &'a Shared,
+    source: Source,
+    end: fn(&mut Connections),
+}
+
+impl<'a> Counted<'a> {
+    pub(crate) fn connection(shared: &'a Shared, source: Source) -> Self {
+        shared.count(source, |row| {
+            row.accepted += 1;
+            row.open += 1;
+        });
+        Self { shared, source, end: |row| row.open -= 1 }
+    }
+
+    pub(crate) fn request(shared: &'a Shared, source: Source) -> Self {
+        shared.count(source, |row| {
+            row.in_flight += 1;
+            row.most_in_flight = row.most_in_flight.max(row.in_flight);
+        });
+        Self { shared, source, end: |row| row.in_flight -= 1 }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.shared.count(self.source, self.end);
+    }
+}

@@ -6,7 +6,7 @@ use crate::serve::{Answer, Server};
 use crate::workspace::Workspace;
 
 use super::run::{Programs, Scene, Side};
-use super::table::{Row, Table};
+use super::table::{Row, Table, shown};
 use super::valgrind;
 
 const RERUN: &str = "cargo xtask bench --counts";
@@ -98,9 +98,9 @@ pub(crate) fn run(workspace: &Workspace, programs: &Programs, table: &mut Table,
 /// Adds the row; an error if ours is above its target.
 fn gate(table: &mut Table, row: Row) -> Result<String> {
     let (ours, target) = (row.ours.unwrap_or(f64::NAN), row.target.unwrap_or(f64::INFINITY));
-    let floor = row.floor.map(|floor| format!(", floor {floor}")).unwrap_or_default();
+    let floor = row.floor.map(|floor| format!(", floor {}", shown(floor))).unwrap_or_default();
     table.add(row);
-    let line = format!("{ours} of {target} allowed{floor}");
+    let line = format!("{} of {} allowed{floor}", shown(ours), shown(target));
     if ours <= target { Ok(line) } else { Err(line) }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::Result;
+use crate::size::grouped;
 
 /// One number of each side.
 #[derive(Default, Serialize)]
@@ -28,7 +29,8 @@ impl Table {
         println!();
         println!("{:<58} {:>6} {:>14} {:>14} {:>14} {:>14}", "", "unit", "ours", "floor", "peer", "target");
         for row in &self.0 {
-            let [ours, floor, peer, target] = [row.ours, row.floor, row.peer, row.target].map(shown);
+            let [ours, floor, peer, target] =
+                [row.ours, row.floor, row.peer, row.target].map(|number| number.map_or("-".to_owned(), shown));
             println!("{:<58} {:>6} {ours:>14} {floor:>14} {peer:>14} {target:>14}", row.what, row.unit);
         }
         println!();
@@ -40,11 +42,6 @@ impl Table {
 }
 
 /// Whole numbers without a fraction, others with as much as matters.
-fn shown(number: Option<f64>) -> String {
-    match number {
-        None => "-".to_owned(),
-        Some(number) if number.fract() == 0.0 && number.abs() < 1e15 => crate::size::grouped(number as u64),
-        Some(number) if number >= 1000.0 => crate::size::grouped(number.round() as u64),
-        Some(number) => format!("{number:.2}"),
-    }
+pub(crate) fn shown(number: f64) -> String {
+    if number >= 1000.0 || number.fract() == 0.0 { grouped(number.round() as u64) } else { format!("{number:.2}") }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::Result;
 use crate::report::Report;
 use crate::shell::{Cmd, has, has_with};
-use crate::test::Runner;
+use crate::test::{self, Runner};
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
@@ -34,12 +34,11 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
     if !installed {
         return;
     }
-    let mut tests =
-        Runner::find().binary("identity-tests", "real").env("REAL_PYTHON", python).env("REAL_NODE_MODULES", modules);
+    let mut tests = Runner::find().binary("real").env("REAL_PYTHON", python).env("REAL_NODE_MODULES", modules);
     for name in TRUST_VARIABLES {
         tests = tests.unset(name);
     }
-    report.command("official SDKs and Azurite", &tests);
+    test::step(report, "official SDKs and Azurite", &tests);
 }
 
 fn install_python(workspace: &Workspace) -> Result<PathBuf> {

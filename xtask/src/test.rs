@@ -8,16 +8,36 @@ use crate::workspace::Workspace;
 pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
     report.section("tests");
     let runner = Runner::find();
-    report.command("unit and behaviour tests", &runner.everything());
-    report.command("doctests", &Cmd::cargo(&["test", "--locked", "--doc", "--workspace", "--all-features"]));
+    step(report, "unit and behaviour tests", &runner.everything());
+    step(report, "doctests", &Cmd::cargo(&["test", "--locked", "--doc", "--workspace", "--all-features"]));
     // Own flags mean an own folder: sharing one would rebuild everything twice a run.
     let model = runner
-        .package("identity-cache")
-        .arg("model")
+        .unit("identity-cache", "model")
         .env("RUSTFLAGS", "--cfg identity_model")
         .env("CARGO_TARGET_DIR", workspace.target.join("model"));
-    report.command("model check of the cache", &model);
+    step(report, "model check of the cache", &model);
     real::run(workspace, report);
+}
+
+/// Runs tests as one step that says how many passed. None at all is a failure: something was not found.
+pub(crate) fn step(report: &mut Report, what: &str, tests: &Cmd) {
+    report.step(what, &tests.line(), || {
+        let output = tests.run()?;
+        match passed(&output.stdout) + passed(&output.stderr) {
+            0 => Err(format!("no test ran\n{}", output.stderr)),
+            count => Ok(format!("{count} passed")),
+        }
+    });
+}
+
+/// The sum over the summaries: `test result: ok. 3 passed; ..` or `Summary [ 0.1s] 3 tests run: 3 passed, ..`.
+fn passed(output: &str) -> u64 {
+    let summaries = output.lines().filter(|line| line.contains("test result:") || line.contains(" run: "));
+    let count = |line: &str| {
+        let before = line.split_once(" passed")?.0;
+        before.rsplit(' ').next()?.parse::<u64>().ok()
+    };
+    summaries.filter_map(count).sum()
 }
 
 /// cargo-nextest where it is installed: it runs the binaries side by side.
@@ -31,29 +51,48 @@ impl Runner {
         if has_with("cargo", &["nextest", "--version"]) { Self::Nextest } else { Self::Cargo }
     }
 
+    /// Everything of the workspace, built once for all steps: other features would be another build.
+    fn workspace(&self) -> Cmd {
+        match self {
+            Self::Nextest => Cmd::cargo(&["nextest", "run"]),
+            Self::Cargo => Cmd::cargo(&["test"]),
+        }
+        .args(&["--locked", "--workspace", "--all-features", "--no-fail-fast"])
+    }
+
     fn everything(&self) -> Cmd {
+        self.workspace().args(&["--lib", "--bins", "--tests", "--examples"])
+    }
+
+    /// One test binary, ignored tests included.
+    pub(crate) fn binary(&self, name: &str) -> Cmd {
+        let command = self.workspace().args(&["--test", name]);
         match self {
-            Self::Nextest => {
-                Cmd::cargo(&["nextest", "run", "--locked", "--workspace", "--all-features", "--no-fail-fast"])
-            }
-            Self::Cargo => Cmd::cargo(&["test", "--locked", "--workspace", "--all-features", "--no-fail-fast"])
-                .args(&["--lib", "--bins", "--tests", "--examples"]),
+            Self::Nextest => command.args(&["--run-ignored", "all"]),
+            Self::Cargo => command.args(&["--", "--include-ignored"]),
         }
     }
 
-    fn package(&self, name: &str) -> Cmd {
+    /// The unit tests of one package whose names contain a word.
+    fn unit(&self, package: &str, word: &str) -> Cmd {
         match self {
-            Self::Nextest => Cmd::cargo(&["nextest", "run", "--locked", "--package", name]),
-            Self::Cargo => Cmd::cargo(&["test", "--locked", "--package", name, "--lib", "--tests"]),
+            Self::Nextest => Cmd::cargo(&["nextest", "run"]),
+            Self::Cargo => Cmd::cargo(&["test"]),
         }
+        .args(&["--locked", "--package", package, "--lib", word])
     }
+}
 
-    /// One test binary of a package, ignored tests included.
-    pub(crate) fn binary(&self, package: &str, binary: &str) -> Cmd {
-        let command = self.package(package).args(&["--test", binary]);
-        match self {
-            Self::Nextest => command.args(&["--run-ignored", "all", "--no-fail-fast"]),
-            Self::Cargo => command.args(&["--no-fail-fast", "--", "--include-ignored"]),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries_of_both_runners_are_understood() {
+        let cargo = "test result: ok. 3 passed; 0 failed\ntest result: ok. 12 passed; 0 failed";
+        assert_eq!(passed(cargo), 15);
+        assert_eq!(passed("     Summary [   0.060s] 10 tests run: 10 passed, 2 skipped"), 10);
+        assert_eq!(passed("     Summary [   0.060s] 1 test run: 1 passed (1 slow), 0 skipped"), 1);
+        assert_eq!(passed("error: nothing was built, 3 passed by"), 0);
     }
 }

@@ -20,10 +20,10 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
 }
 
 /// Licences, bans and sources of every dependency: deny.toml.
-fn deny(workspace: &Workspace, report: &mut Report) {
+pub(crate) fn deny(workspace: &Workspace, report: &mut Report) {
     report.section("cargo deny");
     let mut program = PathBuf::new();
-    let found = report.step("cargo-deny", "cargo xtask ci", || {
+    let found = report.step("cargo-deny", "cargo xtask deny", || {
         program = find(workspace)?;
         Ok(String::new())
     });

@@ -43,7 +43,8 @@ cargo xtask COMMAND
   bench      every number side by side with the official crate; builds it first (minutes)
              --counts      only our own exact counts, against xtask/budgets.toml
              --json FILE   writes the table as JSON, too
-  ci         test, lint, features, deps, size, bench --counts, cargo deny
+  deny       licences, bans and sources of every dependency: deny.toml (installs cargo-deny if there is none)
+  ci         test, lint, features, deps, size, bench --counts, deny
   cross      checks with the other toolchains and targets that are installed
 
 What a machine cannot run is printed as SKIPPED with the reason; with CI=true in the environment that is a failure.
@@ -84,6 +85,7 @@ fn dispatch(command: &str, options: &[&str], report: &mut Report) -> Result<()> 
         "deps" => deps::run(&workspace, report),
         "size" => size::run(&workspace, report),
         "bench" => bench::run(&workspace, &bench::Options::parse(options)?, report),
+        "deny" => ci::deny(&workspace, report),
         "ci" => ci::run(&workspace, report),
         "cross" => cross::run(&workspace, report),
         other => return Err(format!("no command is called {other:?}; see cargo xtask --help")),

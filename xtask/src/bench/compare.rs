@@ -15,26 +15,41 @@ use super::run::{Programs, Scene, Side};
 use super::table::{Row, Table};
 
 /// One situation: its name, and what is read from one side.
-type Measure = fn(&Side) -> Result<Vec<(&'static str, &'static str, f64)>>;
+type Measure = fn(&Side) -> Result<Vec<Number>>;
 
-const SCENES: [(&str, Measure); 7] = [
-    ("cached calls", cached),
-    ("slow scope", slow_scope),
-    ("refresh window", refresh_window),
-    ("near expiry, endpoint down", near_expiry),
-    ("endpoint says 500 for ever", outage),
-    ("400 MB answer", flood),
-    ("cold start", cold_start),
+/// What it is, its unit, the number.
+type Number = (&'static str, &'static str, f64);
+
+const SCENES: [(&str, Pace, Measure); 7] = [
+    ("cached calls", Pace::Computes, cached),
+    ("slow scope", Pace::Computes, slow_scope),
+    ("refresh window", Pace::Waits, refresh_window),
+    ("near expiry, endpoint down", Pace::Waits, near_expiry),
+    ("endpoint says 500 for ever", Pace::Waits, outage),
+    ("400 MB answer", Pace::Computes, flood),
+    ("cold start", Pace::Computes, cold_start),
 ];
+
+/// Whether both sides can be measured at the same time.
+enum Pace {
+    Computes,
+    Waits,
+}
 
 const RERUN: &str = "cargo xtask bench";
 
 pub(crate) fn run(workspace: &Workspace, programs: &Programs, table: &mut Table, report: &mut Report) {
     let Some(peer) = &programs.peer else { return };
-    for (what, measure) in SCENES {
+    for (what, pace, measure) in SCENES {
         report.step(what, RERUN, || {
-            let ours = measure(&programs.ours)?;
-            let peers = measure(peer)?;
+            let (ours, peers) = match pace {
+                Pace::Computes => (measure(&programs.ours)?, measure(peer)?),
+                Pace::Waits => thread::scope(|scope| {
+                    let ours = scope.spawn(|| measure(&programs.ours));
+                    let peers = measure(peer)?;
+                    Ok::<_, String>((ours.join().map_err(|_| "a measurement panicked")??, peers))
+                })?,
+            };
             for ((what, unit, ours), (_, _, peer)) in ours.into_iter().zip(peers) {
                 table.add(Row { what: what.to_owned(), unit, ours: Some(ours), peer: Some(peer), ..Row::default() });
             }
@@ -45,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace, programs: &Programs, table: &mut Table,
 }
 
 /// The best of five on one thread and on two.
-fn cached(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+fn cached(side: &Side) -> Result<Vec<Number>> {
     let best = |threads: &str| -> Result<f64> {
         let server = Server::start(|_| Answer::good())?;
         let mut best = f64::INFINITY;
@@ -62,7 +77,7 @@ fn cached(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
     ])
 }
 
-fn slow_scope(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+fn slow_scope(side: &Side) -> Result<Vec<Number>> {
     let server = Server::start(|asked| {
         let after = Duration::from_secs(if asked.resource.contains("vault") { 5 } else { 0 });
         Answer::Token { lives: Duration::from_secs(3600), after }
@@ -76,7 +91,7 @@ fn slow_scope(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
 }
 
 /// Tokens that are due for a refresh seconds after they were given out, and an endpoint that takes 500 ms.
-fn refresh_window(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+fn refresh_window(side: &Side) -> Result<Vec<Number>> {
     let server = Server::start(|asked| Answer::Token {
         lives: Duration::from_secs(304),
         after: if asked.number == 1 { Duration::ZERO } else { Duration::from_millis(500) },
@@ -90,7 +105,7 @@ fn refresh_window(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>>
     ])
 }
 
-fn near_expiry(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+fn near_expiry(side: &Side) -> Result<Vec<Number>> {
     let server = Server::start(|asked| match asked.number {
         1 => Answer::Token { lives: Duration::from_secs(240), after: Duration::ZERO },
         _ => Answer::Gone,
@@ -102,7 +117,7 @@ fn near_expiry(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
     ])
 }
 
-fn outage(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+fn outage(side: &Side) -> Result<Vec<Number>> {
     let server = Server::start(|_| Answer::Status(500))?;
     let scene = Scene::run(&side.scenes, &server, &["callers", "1"])?;
     Ok(vec![
@@ -111,21 +126,20 @@ fn outage(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
     ])
 }
 
-fn flood(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+fn flood(side: &Side) -> Result<Vec<Number>> {
     let server = Server::start(|_| Answer::Flood(400 << 20))?;
     let scene = Scene::run(&side.scenes, &server, &["memory"])?;
     Ok(vec![("400 MB answer: peak memory above idle", "KiB", scene.number("peak-kib")?)])
 }
 
 /// Wall time of a process with one token: the median of 21.
-fn cold_start(side: &Side) -> Result<Vec<(&'static str, &'static str, f64)>> {
+fn cold_start(side: &Side) -> Result<Vec<Number>> {
     let server = Server::start(|_| Answer::good())?;
     let mut times = Vec::new();
     for _ in 0..21 {
         let started = Instant::now();
         server.point(Cmd::new(&side.msi)).run()?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
-        thread::yield_now();
     }
     times.sort_by(f64::total_cmp);
     Ok(vec![("cold start, one token: wall time", "ms", times.get(times.len() / 2).copied().unwrap_or(f64::NAN))])

@@ -27,11 +27,11 @@ impl Table {
 
     pub(crate) fn print(&self) {
         println!();
-        println!("{:<58} {:>6} {:>14} {:>14} {:>14} {:>14}", "", "unit", "ours", "floor", "peer", "target");
+        println!("{:<70} {:>6} {:>14} {:>14} {:>14} {:>14}", "", "unit", "ours", "floor", "peer", "target");
         for row in &self.0 {
             let [ours, floor, peer, target] =
                 [row.ours, row.floor, row.peer, row.target].map(|number| number.map_or("-".to_owned(), shown));
-            println!("{:<58} {:>6} {ours:>14} {floor:>14} {peer:>14} {target:>14}", row.what, row.unit);
+            println!("{:<70} {:>6} {ours:>14} {floor:>14} {peer:>14} {target:>14}", row.what, row.unit);
         }
         println!();
     }

@@ -11,6 +11,7 @@ use crate::shell::Cmd;
 use crate::size;
 use crate::workspace::Workspace;
 
+use super::build;
 use super::run::{Programs, Scene, Side};
 use super::table::{Row, Table};
 
@@ -57,6 +58,7 @@ pub(crate) fn run(workspace: &Workspace, programs: &Programs, table: &mut Table,
         });
     }
     report.step("weight", RERUN, || weight(workspace, table));
+    report.step("clean builds", RERUN, || clean_builds(workspace, table));
 }
 
 /// The best of five on one thread and on two.
@@ -171,6 +173,25 @@ fn weight(workspace: &Workspace, table: &mut Table) -> Result<String> {
             floor: floor.map(|(_, crates)| crates),
             peer: peer.map(|(_, crates)| crates),
             target: Some(program.crates as f64),
+        });
+    }
+    Ok(String::new())
+}
+
+fn clean_builds(workspace: &Workspace, table: &mut Table) -> Result<String> {
+    let root = workspace.root.join("Cargo.toml");
+    for program in &workspace.budgets.program {
+        let side = |package: &Option<String>| {
+            let seconds = |package| build::seconds(workspace, &workspace.peers_manifest(), package);
+            package.as_deref().map(seconds).transpose()
+        };
+        table.add(Row {
+            what: format!("{}: clean build, user and system time", program.name),
+            unit: "s",
+            ours: Some(build::seconds(workspace, &root, &program.package)?),
+            floor: side(&program.floor)?,
+            peer: side(&program.peer)?,
+            target: None,
         });
     }
     Ok(String::new())

@@ -4,6 +4,7 @@
 //! so that reading a clock counts as the system call's few instructions. Counts of one binary repeat exactly, or
 //! within a tenth of a per cent where a process is counted whole (addresses and hash seeds differ).
 
+mod build;
 mod compare;
 mod counts;
 mod run;

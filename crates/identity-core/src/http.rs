@@ -9,8 +9,8 @@ use crate::{BoxFuture, Error, ErrorKind, Moment, Secret};
 /// Sends one request and reads its answer whole. The seam behind which HTTP lives.
 ///
 /// An implementation keeps every promise that the [`Request`] states: it resolves the name once and connects to an
-/// address that it checked against [`reach`](Request::reach), never follows a redirect, asks for no compression and
-/// refuses a compressed answer, reads no more than the limit, and is done within the time.
+/// address that it checked against [`reach`](Request::reach), uses no proxy, never follows a redirect, asks for no
+/// compression and refuses a compressed answer, reads no more than the limit, and is done within the time.
 ///
 /// # Cancellation
 ///
@@ -52,16 +52,6 @@ pub enum Reach {
     Any,
 }
 
-/// Whether the proxies that the environment names are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ProxyUse {
-    /// Always a direct connection.
-    Never,
-    /// `HTTPS_PROXY`, `NO_PROXY` and their kin decide.
-    Environment,
-}
-
 /// How the server proves who it is, for an `https` URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -87,18 +77,17 @@ pub struct Request {
     pub connect_timeout: Duration,
     /// The longest that the whole exchange may take, connecting included.
     pub timeout: Duration,
-    /// The most bytes of body that are read; one more is [`TransportErrorKind::TooLarge`].
+    /// The most bytes of body that are read. One more is [`TransportErrorKind::TooLarge`] if the status is 2xx; any
+    /// other answer is cut there, so that a huge error page does not hide its status.
     pub body_limit: usize,
     /// Which addresses may be connected to.
     pub reach: Reach,
-    /// Whether proxies may be used.
-    pub proxy: ProxyUse,
     /// How the server proves who it is.
     pub trust: ServerTrust,
 }
 
 impl Request {
-    /// A request with this project's defaults: 5 s to connect, 15 s in all, 1 MiB of body, any address, no proxy.
+    /// A request with this project's defaults: 5 s to connect, 15 s in all, 1 MiB of body, any address.
     #[must_use]
     pub fn new(method: Method, url: impl Into<String>) -> Self {
         Self {
@@ -110,7 +99,6 @@ impl Request {
             timeout: Duration::from_secs(15),
             body_limit: 1024 * 1024,
             reach: Reach::Any,
-            proxy: ProxyUse::Never,
             trust: ServerTrust::Roots,
         }
     }
@@ -168,6 +156,11 @@ impl Response {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All headers of this name, in their order; `name` is in lower case.
+    pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// The body's bytes.
@@ -229,7 +222,7 @@ pub enum TransportErrorKind {
     Timeout,
     /// The answer is not HTTP as we understand it, or is compressed. Final.
     Malformed,
-    /// The answer is larger than the limit. Final.
+    /// The answer is 2xx and larger than the limit. Final.
     TooLarge,
 }
 
@@ -296,6 +289,14 @@ mod tests {
         request.body = Some("canary".into());
         let response = Response::new(200, vec![("x".into(), "canary".into())], b"canary".to_vec());
         assert!(!format!("{request:?} {request:#?} {response:?}").contains("canary"));
+    }
+
+    #[test]
+    fn repeated_headers_are_all_seen() {
+        let headers = [("a", "1"), ("b", "2"), ("a", "3")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let response = Response::new(401, headers.to_vec(), Vec::new());
+        assert_eq!(response.headers("a").collect::<Vec<_>>(), ["1", "3"]);
+        assert_eq!((response.header("a"), response.headers("c").next()), (Some("1"), None));
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Encodings of text: percent, form, base64.
+//! Encodings of text: percent, form, base64, hexadecimal; ids and codes in it.
+
+use crate::Random;
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986, section 2.3.
 #[must_use]
@@ -62,6 +64,36 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| hex_digit(digit).to_ascii_lowercase()).collect()
 }
 
+/// A random UUID (version 4) for headers that tell one request from another.
+#[must_use]
+pub fn uuid(random: &dyn Random) -> String {
+    let (high, low) = (random.next(), random.next());
+    let bits = (u128::from(high) << 64 | u128::from(low)) & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62;
+    let digits = hex(&bits.to_be_bytes());
+    let mut out = String::with_capacity(36);
+    for (at, digit) in digits.chars().enumerate() {
+        if matches!(at, 8 | 12 | 16 | 20) {
+            out.push('-');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// The numbers of Entra's error codes in a text (`7000215` for `AADSTS7000215`), each once, in their order, at most 16.
+#[must_use]
+pub fn entra_codes(text: &str) -> Vec<u32> {
+    let mut codes = Vec::new();
+    for part in text.split("AADSTS").skip(1) {
+        let len = part.bytes().take_while(u8::is_ascii_digit).count();
+        match part.get(..len).and_then(|digits| digits.parse().ok()) {
+            Some(code) if codes.len() < 16 && !codes.contains(&code) => codes.push(code),
+            _ => {}
+        }
+    }
+    codes
+}
+
 fn hex_digit(value: u8) -> char {
     char::from(if value < 10 { b'0' + value } else { b'A' + value - 10 })
 }
@@ -96,6 +128,23 @@ mod tests {
         for bad in ["A", "Zg==", "Zm9v!", "Zh", "Zm+v", "AAAAA"] {
             assert_eq!(base64url_decode(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn uuids_are_of_version_4_and_hold_the_random_bits() {
+        use crate::fakes::FixedRandom;
+        for (bits, expected) in
+            [(0, "00000000-0000-4000-8000-000000000000"), (u64::MAX, "ffffffff-ffff-4fff-bfff-ffffffffffff")]
+        {
+            assert_eq!(uuid(&FixedRandom(bits)), expected);
+        }
+    }
+
+    #[test]
+    fn entra_codes_are_found_once_each() {
+        let text = "AADSTS500011: x AADSTS7000215. AADSTS500011 AADSTS AADSTSx AADSTS99999999999999 aadsts1";
+        assert_eq!(entra_codes(text), [500_011, 7_000_215]);
+        assert!(entra_codes("").is_empty());
     }
 
     #[test]

@@ -229,7 +229,7 @@ impl Builder {
 
     fn bind(self, tasks: &mut JoinSet<()>) -> io::Result<Emulator> {
         self.check()?;
-        let (acceptor, thumbprint) = tls::self_signed(self.rsa_certificate)?;
+        let certificate = tls::self_signed(self.rsa_certificate)?;
         let signer = Signer::new(&self.tenant_id)?;
         let secret = |fixed: Option<String>| fixed.map_or_else(|| signer.random_hex::<32>(), Ok);
         let secrets = Secrets {
@@ -254,6 +254,8 @@ impl Builder {
             connections: Mutex::default(),
             changed: watch::Sender::new(()),
             started: Instant::now(),
+            certificate_pem: certificate.pem,
+            thumbprint: certificate.thumbprint,
             origin: format!("http://{control_address}"),
         });
         let mut addresses = self.addresses;
@@ -266,10 +268,10 @@ impl Builder {
         // Only now, when nothing can fail any more, does anybody answer.
         tasks.spawn(listen(control, Arc::clone(&shared), None, None));
         for (source, listener) in listeners {
-            let tls = (source == Source::ServiceFabric).then(|| acceptor.clone());
+            let tls = (source == Source::ServiceFabric).then(|| certificate.acceptor.clone());
             tasks.spawn(listen(listener, Arc::clone(&shared), Some(source), tls));
         }
-        Ok(Emulator { shared, addresses, thumbprint, host: Host::None })
+        Ok(Emulator { shared, addresses, host: Host::None })
     }
 
     fn check(&self) -> io::Result<()> {

@@ -57,6 +57,10 @@ async fn handle(shared: &Shared, request: Request<Incoming>) -> Handled {
         };
     }
     match (&method, path.as_str()) {
+        (&Method::GET, "/__emulator/service-fabric") => Ok(Some(json!({
+            "certificate": shared.certificate_pem,
+            "thumbprint": shared.thumbprint,
+        }))),
         (&Method::GET, "/__emulator/requests") => Ok(Some(requests(shared))),
         (&Method::DELETE, "/__emulator/requests") => {
             lock(&shared.log).clear();

@@ -20,7 +20,6 @@ use crate::source::Source;
 pub struct Emulator {
     pub(crate) shared: Arc<Shared>,
     pub(crate) addresses: [SocketAddr; Source::ALL.len()],
-    pub(crate) thumbprint: String,
     pub(crate) host: Host,
 }
 
@@ -61,7 +60,7 @@ impl Emulator {
             Source::ServiceFabric => vec![
                 ("IDENTITY_ENDPOINT", endpoint),
                 ("IDENTITY_HEADER", secrets.service_fabric.clone()),
-                ("IDENTITY_SERVER_THUMBPRINT", self.thumbprint.clone()),
+                ("IDENTITY_SERVER_THUMBPRINT", self.shared.thumbprint.clone()),
             ],
             Source::AzureMl => {
                 vec![("MSI_ENDPOINT", endpoint), ("MSI_SECRET", secrets.azure_ml.clone())]
@@ -122,7 +121,13 @@ impl Emulator {
     /// The SHA-1 of Service Fabric's certificate, 40 hexadecimal digits in capitals.
     #[must_use]
     pub fn service_fabric_thumbprint(&self) -> &str {
-        &self.thumbprint
+        &self.shared.thumbprint
+    }
+
+    /// The certificate of Service Fabric as PEM, for clients that trust certificates and not thumbprints.
+    #[must_use]
+    pub fn service_fabric_certificate(&self) -> &str {
+        &self.shared.certificate_pem
     }
 
     /// The requests since the start or the last [`clear_requests`](Self::clear_requests), oldest first.

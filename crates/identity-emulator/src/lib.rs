@@ -32,6 +32,7 @@
 //! | `GET`, `DELETE /__emulator/requests` | what was asked; forget it |
 //! | `POST /__emulator/faults` | `{"source": "imds", "script": [ANSWER, ..], "times": 3}` or `{"always": ANSWER}`; without `source`, for all |
 //! | `DELETE /__emulator/faults` | only real answers from now on |
+//! | `GET /__emulator/service-fabric` | `certificate` (PEM) and `thumbprint` of Service Fabric |
 //! | `POST /__emulator/release` | lets held requests go on |
 //!
 //! ANSWER is an object; every field is optional: `status`, `headers` (a list of pairs), `body`, `raw`, `connection`

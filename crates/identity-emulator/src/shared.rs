@@ -30,6 +30,10 @@ pub(crate) struct Shared {
     pub(crate) connections: Mutex<[Connections; Source::ALL.len()]>,
     pub(crate) changed: watch::Sender<()>,
     pub(crate) started: Instant,
+    /// The certificate of Service Fabric.
+    pub(crate) certificate_pem: String,
+    /// Its SHA-1 in capital hexadecimal digits.
+    pub(crate) thumbprint: String,
     /// The origin of the control listener.
     pub(crate) origin: String,
 }

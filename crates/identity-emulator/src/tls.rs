@@ -14,10 +14,18 @@ use tokio_rustls::TlsAcceptor;
 use crate::text::hex;
 use crate::token::KEY_PEM;
 
-/// A self-signed certificate, ready to serve, and its SHA-1 thumbprint in capital hexadecimal digits.
+/// A self-signed certificate, ready to serve.
+pub(crate) struct SelfSigned {
+    pub(crate) acceptor: TlsAcceptor,
+    /// The SHA-1 of the certificate, in capital hexadecimal digits.
+    pub(crate) thumbprint: String,
+    pub(crate) pem: String,
+}
+
+/// Makes a certificate for loopback.
 ///
 /// The key is a fresh one of P-256, or the public RSA test key: ring makes no RSA keys.
-pub(crate) fn self_signed(rsa: bool) -> io::Result<(TlsAcceptor, String)> {
+pub(crate) fn self_signed(rsa: bool) -> io::Result<SelfSigned> {
     let key = if rsa {
         let der = PrivatePkcs8KeyDer::from_pem_slice(KEY_PEM.as_bytes()).map_err(io::Error::other)?;
         KeyPair::try_from(&der).map_err(io::Error::other)?
@@ -35,5 +43,9 @@ pub(crate) fn self_signed(rsa: bool) -> io::Result<(TlsAcceptor, String)> {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .map_err(io::Error::other)?;
-    Ok((TlsAcceptor::from(Arc::new(config)), hex(thumbprint.as_ref()).to_uppercase()))
+    Ok(SelfSigned {
+        acceptor: TlsAcceptor::from(Arc::new(config)),
+        thumbprint: hex(thumbprint.as_ref()).to_uppercase(),
+        pem: certificate.pem(),
+    })
 }

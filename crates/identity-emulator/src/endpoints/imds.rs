@@ -21,7 +21,12 @@ pub(super) fn decide<'a>(shared: &'a Shared, request: &Request) -> Result<Outcom
     if let Some(rest) = request.path.strip_prefix("/metadata/instance/compute") {
         return instance(request, rest);
     }
-    let parameters = Parameters::of_token_request(request)?;
+    // 2026-11: the official JavaScript SDK (msal-node 7.2.1) ends the path with a slash.
+    let path = request.path.strip_suffix('/').unwrap_or(&request.path);
+    if path != request.source.token_path() {
+        return Err(Refusal::new(404, "not_found", "Not found"));
+    }
+    let parameters = Parameters::of_get(request, &request.path)?;
     require_metadata_header(request)?;
     parameters.api_version(TOKEN_VERSIONS)?;
     let resource = parameters.resource(shared)?;

@@ -21,7 +21,9 @@ mod key;
 mod state;
 mod sync;
 
-#[cfg(test)]
+#[cfg(all(test, identity_model))]
+mod model;
+#[cfg(all(test, not(identity_model)))]
 mod tests;
 
 pub use self::{

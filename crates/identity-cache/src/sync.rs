@@ -1,13 +1,13 @@
 //! What the engine shares between threads, so that a model checker can stand in for it: `--cfg identity_model` puts
 //! shuttle's types in the place of the real ones.
 
-#[cfg(not(identity_model))]
+#[cfg(not(all(test, identity_model)))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicU32, AtomicU64},
 };
 
-#[cfg(identity_model)]
+#[cfg(all(test, identity_model))]
 pub(crate) use shuttle::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicU32, AtomicU64},
@@ -21,10 +21,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A place for one shared value, read without a lock.
-#[cfg(not(identity_model))]
+#[cfg(not(all(test, identity_model)))]
 pub(crate) struct Slot<T>(arc_swap::ArcSwapOption<T>);
 
-#[cfg(not(identity_model))]
+#[cfg(not(all(test, identity_model)))]
 impl<T> Slot<T> {
     pub(crate) fn empty() -> Self {
         Self(arc_swap::ArcSwapOption::const_empty())
@@ -40,10 +40,10 @@ impl<T> Slot<T> {
     }
 }
 
-#[cfg(identity_model)]
+#[cfg(all(test, identity_model))]
 pub(crate) struct Slot<T>(Mutex<Option<Arc<T>>>);
 
-#[cfg(identity_model)]
+#[cfg(all(test, identity_model))]
 impl<T> Slot<T> {
     pub(crate) fn empty() -> Self {
         Self(Mutex::new(None))

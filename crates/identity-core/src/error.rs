@@ -90,6 +90,12 @@ impl Error {
         self.edit(|inner| inner.message = format!("{context}: {}", inner.message))
     }
 
+    /// Replaces the message, for a wrapper that has more to tell; every other fact stays.
+    #[must_use]
+    pub fn with_message(self, message: impl Into<String>) -> Self {
+        self.edit(|inner| inner.message = message.into())
+    }
+
     /// Names the credential that failed.
     #[must_use]
     pub fn with_credential(self, name: &'static str) -> Self {
@@ -269,6 +275,7 @@ mod tests {
             .with_source(fmt::Error);
         let copy = error.clone();
         assert_eq!(copy.to_string(), "managed identity: no");
+        assert_eq!(copy.clone().with_message("never").to_string(), "never");
         assert_eq!(
             (copy.kind(), copy.credential(), copy.http_status()),
             (ErrorKind::AuthenticationFailed, "X", Some(401))

@@ -1,0 +1,141 @@
+//! A client so small that it can hide nothing: bytes out, bytes in.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use identity_emulator::{Emulator, Source};
+use serde_json::Value;
+
+pub(crate) const STORAGE: &str = "resource=https%3A%2F%2Fstorage.azure.com%2F";
+
+/// A response, taken apart.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let end = end.unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(bytes)));
+        let (head, body) = bytes.split_at(end + 4);
+        let head = String::from_utf8(head.to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head, body: body.to_vec() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().skip(1);
+        let mut pairs = lines.filter_map(|line| line.split_once(": "));
+        pairs.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// The claims of the access token, not verified.
+    pub(crate) fn claims(&self) -> Value {
+        let json = self.json();
+        let token = json["access_token"].as_str().unwrap_or_else(|| panic!("no token in {json}"));
+        claims(token)
+    }
+}
+
+pub(crate) fn claims(token: &str) -> Value {
+    serde_json::from_slice(&decode_base64_url(token.split('.').nth(1).unwrap())).unwrap()
+}
+
+pub(crate) fn decode_base64_url(text: &str) -> Vec<u8> {
+    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let (mut bits, mut held, mut bytes) = (0_u32, 0, Vec::new());
+    for letter in text.chars() {
+        bits = bits << 6 | u32::try_from(alphabet.find(letter).unwrap()).unwrap();
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from(bits >> held & 255).unwrap());
+        }
+    }
+    bytes
+}
+
+/// Sends bytes and reads until the other side closes; an error after the first byte counts as the end.
+pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(bytes)?;
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Err(error) if answer.is_empty() => Err(error),
+        _ => Ok(answer),
+    }
+}
+
+/// The bytes of a request that asks to close the connection afterwards.
+pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if !body.is_empty() {
+        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
+    text.into_bytes()
+}
+
+pub(crate) fn send(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    Response::parse(&exchange(address, &request(method, target, headers, body)).unwrap())
+}
+
+/// A token from IMDS, as a client asks for one.
+pub(crate) fn imds_request() -> Vec<u8> {
+    let target = format!("/metadata/identity/oauth2/token?api-version=2018-02-01&{STORAGE}");
+    request("GET", &target, &[("Metadata", "true")], "")
+}
+
+pub(crate) fn imds(emulator: &Emulator) -> Response {
+    Response::parse(&imds_bytes(emulator).unwrap())
+}
+
+pub(crate) fn imds_bytes(emulator: &Emulator) -> std::io::Result<Vec<u8>> {
+    exchange(emulator.address(Source::Imds), &imds_request())
+}
+
+/// Asks the control listener.
+pub(crate) fn control(emulator: &Emulator, method: &str, path: &str, body: &str) -> Response {
+    let address = emulator.control_origin().strip_prefix("http://").unwrap().parse().unwrap();
+    let headers: &[_] = if body.is_empty() { &[] } else { &[("Content-Type", "application/json")] };
+    send(address, method, path, headers, body)
+}
+
+/// The value of a variable that the emulator gives for a source.
+pub(crate) fn variable(emulator: &Emulator, source: Source, name: &str) -> String {
+    let variables = emulator.variables(source);
+    variables.into_iter().find(|(other, _)| other == name).expect("the source has that variable").1
+}
+
+/// An emulator that writes challenge files where anybody may, in a directory of its own.
+pub(crate) fn builder() -> identity_emulator::Builder {
+    Emulator::builder().arc_directory(directory())
+}
+
+pub(crate) fn directory() -> std::path::PathBuf {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let program = std::env::current_exe().unwrap();
+    let program = program.file_name().unwrap().to_string_lossy().into_owned();
+    let name = format!("{program}-{}-{number}", std::process::id());
+    std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}

@@ -1,0 +1,288 @@
+//! Which endpoint this process asks, and the requests that it sends there.
+
+use std::{fmt, path::Path, time::Duration};
+
+use identity_core::{
+    Env, Error, ErrorKind, Result, Secret,
+    http::{Method, Reach, Request, ServerTrust},
+    text,
+};
+
+use crate::{
+    arc,
+    env::{AZURE_POD_IDENTITY_AUTHORITY_HOST, DEFAULT_IDENTITY_CLIENT_ID},
+    source::{AZURE_ARC, CHOICES, Choice, IMDS, IdKind, Kind, NO_SOURCE, Source, TOKEN_EXCHANGE},
+};
+
+/// An identity that was chosen among several.
+#[derive(Clone, Debug)]
+pub(crate) struct UserAssigned {
+    pub(crate) kind: IdKind,
+    pub(crate) value: String,
+}
+
+/// An endpoint that was chosen, with everything that a request there needs.
+pub(crate) struct Endpoint {
+    pub(crate) source: &'static Source,
+    /// The variable with its URL, or what else says where it is; for messages.
+    pub(crate) named_by: &'static str,
+    url: String,
+    pub(crate) secret: Option<Secret>,
+    pub(crate) id: Option<UserAssigned>,
+    reach: Reach,
+    trust: ServerTrust,
+    /// Whether it must be found out first, in a chain, that somebody is there.
+    pub(crate) is_probed: bool,
+}
+
+/// What the variables and files come to.
+pub(crate) struct Selection {
+    /// The source's name.
+    pub(crate) name: &'static str,
+    /// Where to ask; else what every caller is told.
+    pub(crate) endpoint: Result<Endpoint>,
+    /// Variables of other sources that are set as well.
+    pub(crate) unused: Vec<&'static str>,
+}
+
+/// Chooses by variables first, then by files.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidArgument`] naming the variable, or the id that the source does not take.
+pub(crate) fn select(env: &dyn Env, id: Option<UserAssigned>, allow_remote: bool) -> Result<Selection> {
+    let is_set = |name: &&str| env.var_os(name).is_some_and(|value| !value.is_empty());
+    let row = CHOICES.iter().find(|(variables, _)| variables.iter().all(is_set));
+    let used = row.map_or(&[][..], |(variables, _)| variables);
+    let mut unused: Vec<&'static str> = Vec::new();
+    for name in CHOICES.iter().flat_map(|(variables, _)| *variables) {
+        if is_set(name) && !used.contains(name) && !unused.contains(name) {
+            unused.push(name);
+        }
+    }
+    if row.is_some() && is_set(&AZURE_POD_IDENTITY_AUTHORITY_HOST) {
+        unused.push(AZURE_POD_IDENTITY_AUTHORITY_HOST);
+    }
+    let (name, endpoint) = match row {
+        Some((_, Choice::Incomplete)) => (NO_SOURCE, Err(Error::new(ErrorKind::CredentialUnavailable, INCOMPLETE))),
+        Some((_, Choice::TokenExchange)) => {
+            (TOKEN_EXCHANGE, Err(Error::new(ErrorKind::InvalidArgument, WORKLOAD_LACKING)))
+        }
+        Some((variables, Choice::Ask(source))) => {
+            let variable = variables.first().copied().unwrap_or_default();
+            check_id(source, variable, id.as_ref())?;
+            (source.name, from_variables(env, source, variable, id, allow_remote)?)
+        }
+        None => {
+            let endpoint = without_variables(env, id, allow_remote)?;
+            (endpoint.source.name, Ok(endpoint))
+        }
+    };
+    Ok(Selection { name, endpoint, unused })
+}
+
+/// The inner result is what callers are told if this build lacks what the source needs.
+fn from_variables(
+    env: &dyn Env,
+    source: &'static Source,
+    variable: &'static str,
+    id: Option<UserAssigned>,
+    allow_remote: bool,
+) -> Result<Result<Endpoint>> {
+    let url = env.text(variable)?.unwrap_or_default();
+    check_url(variable, &url, source)?;
+    let mut endpoint = Endpoint::new(source, variable, url, id, allow_remote);
+    if source.kind == Kind::ServiceFabric {
+        match crate::service_fabric::trust(env, &endpoint.url)? {
+            Some(trust) => (endpoint.trust, endpoint.reach) = (trust, Reach::Any),
+            None => return Ok(Err(Error::new(ErrorKind::InvalidArgument, SERVICE_FABRIC_LACKING))),
+        }
+    }
+    if let Some((_, variable)) = source.secret {
+        let secret = Secret::new(env.text(variable)?.unwrap_or_default());
+        if !identity_core::check::is_header_value(secret.expose()) {
+            return Err(invalid(format!(
+                "{variable} has a line break or another character that no header may have; set it as the platform gave it"
+            )));
+        }
+        endpoint.secret = Some(secret);
+    }
+    if source.kind == Kind::AzureMl
+        && endpoint.id.is_none()
+        && let Some(value) = env.text(DEFAULT_IDENTITY_CLIENT_ID)?
+    {
+        identity_core::check::id("client id", &value)
+            .map_err(|error| error.with_context(DEFAULT_IDENTITY_CLIENT_ID))?;
+        endpoint.id = Some(UserAssigned { kind: IdKind::Client, value });
+    }
+    Ok(Ok(endpoint))
+}
+
+/// The Azure Arc agent if it is installed, else IMDS; a variable may say that IMDS is elsewhere.
+fn without_variables(env: &dyn Env, id: Option<UserAssigned>, allow_remote: bool) -> Result<Endpoint> {
+    const PATH: &str = "/metadata/identity/oauth2/token";
+    let variable = AZURE_POD_IDENTITY_AUTHORITY_HOST;
+    if let Some(host) = env.text(variable)? {
+        check_url(variable, &host, &IMDS)?;
+        if host.contains('?') {
+            return Err(invalid(format!("{variable} has a query; expected a URL such as http://127.0.0.1:2579")));
+        }
+        let url = [host.trim_matches('/'), PATH].concat();
+        return Ok(Endpoint::new(&IMDS, variable, url, id, allow_remote));
+    }
+    if let Some(agent) = arc::agent(env)?
+        && env.is_file(Path::new(&agent))
+    {
+        return Ok(Endpoint::new(&AZURE_ARC, "its installed agent", arc::AGENT_ORIGIN.to_owned() + PATH, id, false));
+    }
+    let mut endpoint =
+        Endpoint::new(&IMDS, "no variable names another source", IMDS_ORIGIN.to_owned() + PATH, id, false);
+    endpoint.is_probed = true;
+    Ok(endpoint)
+}
+
+impl Endpoint {
+    fn new(
+        source: &'static Source,
+        named_by: &'static str,
+        url: String,
+        id: Option<UserAssigned>,
+        allow_remote: bool,
+    ) -> Self {
+        let reach = if allow_remote { Reach::Any } else { Reach::LocalOnly };
+        Self { source, named_by, url, secret: None, id, reach, trust: ServerTrust::Roots, is_probed: false }
+    }
+
+    /// Scheme, host and port: what its gate is named after.
+    pub(crate) fn origin(&self) -> String {
+        Request::new(Method::Get, self.url.as_str()).origin().to_owned()
+    }
+
+    /// The user-assigned id as it goes over the wire; empty for the identity of the machine.
+    pub(crate) fn client(&self) -> &str {
+        self.id.as_ref().map_or("", |id| &id.value)
+    }
+
+    /// Whether only its address can be a reason to call it not.
+    pub(crate) fn is_plain_and_local(&self) -> bool {
+        self.reach == Reach::LocalOnly && self.url.starts_with("http://")
+    }
+
+    /// A request for a token; `more` are parameters that few requests have.
+    pub(crate) fn request(&self, resource: &str, more: &[(&str, &str)], request_id: &str) -> Request {
+        let mut pairs = Vec::with_capacity(4);
+        if !self.source.api_version.is_empty() {
+            pairs.push(("api-version", self.source.api_version));
+        }
+        pairs.push(("resource", resource));
+        if let Some(id) = &self.id
+            && let Some(name) = id.kind.parameter(self.source)
+        {
+            pairs.push((name, &id.value));
+        }
+        pairs.extend_from_slice(more);
+        let parameters = text::form(&pairs);
+        let mut request = if self.source.kind == Kind::CloudShell {
+            let mut request = Request::new(Method::Post, self.url.as_str());
+            request.body = Some(parameters.into());
+            request.header("content-type", "application/x-www-form-urlencoded")
+        } else {
+            let mark = if self.url.contains('?') { "&" } else { "?" };
+            Request::new(Method::Get, [&self.url, mark, &parameters].concat())
+        };
+        if self.source.metadata {
+            request = request.header("metadata", "true");
+        }
+        if let (Some((name, _)), Some(secret)) = (self.source.secret, &self.secret) {
+            request = request.header(name, secret.clone());
+        }
+        request = request.header("x-ms-client-request-id", request_id);
+        request.connect_timeout = CONNECT_TIMEOUT;
+        request.timeout = ATTEMPT_TIMEOUT;
+        request.body_limit = BODY_LIMIT;
+        request.reach = self.reach;
+        request.trust = self.trust.clone();
+        request
+    }
+
+    /// The same request, as it only asks whether anyone is there: without the header without which IMDS gives nothing.
+    pub(crate) fn probe(&self, resource: &str) -> Request {
+        let mut request = self.request(resource, &[], "");
+        request.headers.clear();
+        (request.connect_timeout, request.timeout) = (PROBE_TIMEOUT, PROBE_TIMEOUT);
+        request
+    }
+}
+
+/// The secret is redacted, and of the URL only the origin is shown: a query may hold anything.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Endpoint");
+        debug
+            .field("source", &self.source.name)
+            .field("origin", &self.origin())
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_id(source: &Source, variable: &str, id: Option<&UserAssigned>) -> Result<()> {
+    match id {
+        Some(id) if id.kind.parameter(source).is_none() => Err(invalid(format!(
+            "{} takes no {}, which was given to the builder: remove it, or unset {variable} if this is not {}",
+            source.name,
+            id.kind.name(),
+            source.name
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Judges what can be told without a name server. Which addresses may be reached is for the transport, which sees them.
+/// The value is not shown: who puts a password into a URL shall not find it in a log.
+fn check_url(variable: &str, url: &str, source: &Source) -> Result<()> {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let problem = if authority.is_empty() {
+        "is not an absolute http or https URL"
+    } else if authority.contains('@') {
+        "has a user name or password"
+    } else if url.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'#')) {
+        "has a fragment, a backslash, a space or another character that no URL has"
+    } else if names_a_parameter(url, source) {
+        "has a query with a parameter that is added to it"
+    } else {
+        return Ok(());
+    };
+    Err(invalid(format!(
+        "{variable} {problem}; set it to the endpoint's URL as the platform gave it, such as http://127.0.0.1:41741/msi/token"
+    )))
+}
+
+fn names_a_parameter(url: &str, source: &Source) -> bool {
+    let (_, query) = url.split_once('?').unwrap_or_default();
+    query.split('&').filter_map(|pair| pair.split('=').next()).any(|name| {
+        ["api-version", "resource"]
+            .iter()
+            .chain(&source.ids)
+            .any(|own| !own.is_empty() && name.eq_ignore_ascii_case(own))
+    })
+}
+
+pub(crate) fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+const INCOMPLETE: &str = "no managed identity endpoint found: IDENTITY_ENDPOINT is set without IDENTITY_HEADER (App Service) or IMDS_ENDPOINT (Azure Arc); set the one that belongs to it, or unset IDENTITY_ENDPOINT to use IMDS";
+const WORKLOAD_LACKING: &str = "AZURE_FEDERATED_TOKEN_FILE, AZURE_AUTHORITY_HOST and AZURE_TENANT_ID ask for workload identity, which this build lacks: turn on the feature `workload`, or unset AZURE_FEDERATED_TOKEN_FILE to use IMDS";
+const SERVICE_FABRIC_LACKING: &str = "IDENTITY_SERVER_THUMBPRINT asks for Service Fabric, which this build lacks: turn on the feature `msi-service-fabric` (`service-fabric` of identity-msi)";
+
+/// Source: the IMDS reference, "Access Azure Instance Metadata Service": the address is the same on every machine.
+const IMDS_ORIGIN: &str = "http://169.254.169.254";
+/// Source: azure-identity 1.27.0, `_credentials/imds.py` (IMDS retry policy), for connecting; our choice for the rest.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Source: azure-identity 1.27.0, `_credentials/imds.py`, which limits connecting so; as azidentity (Go), we limit all.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes. Source: our choice; real answers have a few thousand.
+const BODY_LIMIT: usize = 256 * 1024;

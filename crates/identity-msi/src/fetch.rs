@@ -1,0 +1,248 @@
+//! From "a token is wanted" to a token, or to the reason why there is none.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use identity_cache::{Ask, Fetch, Fetched, Lookup};
+use identity_core::{
+    BoxFuture, CallContext, Error, ErrorKind, Platform, Result, Secret, check,
+    gate::Gate,
+    http::Request,
+    redact::excerpt,
+    retry::{self, Answer, RetryPolicy},
+    text,
+};
+use serde_json::value::RawValue;
+use tracing::debug;
+
+use crate::{
+    answer, arc,
+    endpoint::{Endpoint, Selection},
+    outcome::{self, Facts},
+    presence::Presence,
+    service_fabric,
+    source::Kind,
+    wire::Body,
+};
+
+/// Asks the endpoint that was chosen.
+pub(crate) struct ManagedIdentity {
+    platform: Platform,
+    /// Where to ask; else what every caller is told.
+    endpoint: Result<Endpoint>,
+    gate: Gate,
+    presence: Presence,
+    had_token: AtomicBool,
+}
+
+impl ManagedIdentity {
+    pub(crate) fn new(platform: &Platform, selection: Selection) -> Self {
+        let (origin, client) = match &selection.endpoint {
+            Ok(endpoint) => (endpoint.origin(), endpoint.client()),
+            Err(_) => (String::new(), ""),
+        };
+        Self {
+            gate: platform.gates().gate(&origin, client, IN_FLIGHT),
+            platform: platform.clone(),
+            endpoint: selection.endpoint,
+            presence: Presence::default(),
+            had_token: AtomicBool::new(false),
+        }
+    }
+
+    async fn token(&self, ask: Ask) -> Result<Fetched> {
+        let endpoint = self.endpoint.as_ref().map_err(Clone::clone)?;
+        let scopes: Vec<&str> = ask.scopes.iter().map(String::as_str).collect();
+        let resource = check::resource(&scopes)?;
+        let in_chain = ask.context != CallContext::Alone;
+        if endpoint.is_probed && in_chain {
+            self.probe(endpoint, resource).await?;
+        }
+        let request_id = text::uuid(self.platform.random().as_ref());
+        let unwanted = (ask.current.as_ref())
+            .filter(|_| ask.claims.is_some() && endpoint.source.kind == Kind::ServiceFabric)
+            .and_then(|token| service_fabric::hash(token.secret()));
+        let mut more = Vec::new();
+        if let Some(hash) = &unwanted {
+            more.push(("token_sha256_to_refresh", hash.as_str()));
+        }
+        if ask.cae && endpoint.source.kind == Kind::ServiceFabric {
+            more.push(("xms_cc", "CP1"));
+        }
+        let request = endpoint.request(resource, &more, &request_id);
+        let mut key = None;
+        let answer = match endpoint.source.kind {
+            Kind::AzureArc => self.answer_challenge(endpoint, &request, &mut key).await,
+            kind => self.send(kind, &request, RetryPolicy::METADATA).await,
+        };
+        let answer = answer.map_err(|error| self.no_answer(error, endpoint, in_chain))?;
+        let hidden = [
+            endpoint.secret.as_ref().map(Secret::expose),
+            key.as_ref().and_then(|key| key.expose().strip_prefix("Basic ")),
+            ask.current.as_ref().map(|token| token.secret()),
+        ];
+        let hidden: Vec<&str> = hidden.into_iter().flatten().collect();
+        self.judge(endpoint, &answer, in_chain, &hidden).map_err(|error| {
+            let response = &answer.response;
+            let clean = |id: String| excerpt(id.as_bytes(), &hidden);
+            let correlation = Body::parse(response.body(), false).text("correlation_id").map_or(request_id, clean);
+            let trace = response.header("x-ms-request-id").map(|id| clean(id.to_owned()));
+            error.with_http_status(response.status()).with_ids(Some(correlation), trace)
+        })
+    }
+
+    /// Finds out whether IMDS is there, for a caller that would rather try another credential than wait.
+    async fn probe(&self, endpoint: &Endpoint, resource: &str) -> Result<()> {
+        // One request of its own: no retries, and no gate, whose state says nothing about who is there.
+        let probe = async {
+            let why = match self.platform.transport().send(endpoint.probe(resource)).await {
+                Ok(response) if outcome::proves_presence(&response) => return Ok(()),
+                Ok(response) => format!("what answers there is not IMDS (HTTP {})", response.status()),
+                Err(error) => error.to_string(),
+            };
+            debug!(origin = endpoint.origin(), why, "IMDS is absent");
+            Err(why)
+        };
+        self.presence.find_out(self.platform.clock().as_ref(), probe).await.map_err(|why| {
+            Error::new(
+                ErrorKind::CredentialUnavailable,
+                format!(
+                    "no managed identity here: no variable names a source, and IMDS does not answer at {}: {why}",
+                    endpoint.origin()
+                ),
+            )
+        })
+    }
+
+    async fn send(&self, kind: Kind, request: &Request, policy: RetryPolicy) -> Result<Answer> {
+        retry::send(&self.platform, &self.gate, &policy, request, &|response| outcome::verdict(kind, response)).await
+    }
+
+    /// Asks the agent of Azure Arc: it answers with the name of a file, and wants to see what is in it.
+    async fn answer_challenge(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        key: &mut Option<Secret>,
+    ) -> Result<Answer> {
+        let (clock, kind) = (self.platform.clock(), endpoint.source.kind);
+        let start = clock.now();
+        let policy = || {
+            let budget = RetryPolicy::METADATA.budget.saturating_sub(clock.now().since(&start));
+            RetryPolicy { budget, ..RetryPolicy::METADATA }
+        };
+        let mut rounds = 0;
+        loop {
+            let answer = self.send(kind, request, policy()).await?;
+            if answer.response.status() != 401 {
+                return Ok(answer);
+            }
+            let proof = arc::key(self.platform.env().as_ref(), std::env::consts::OS, &answer.response)?;
+            let signed = request.clone().header("authorization", proof.clone());
+            *key = Some(proof);
+            let answer = self.send(kind, &signed, policy()).await?;
+            rounds += 1;
+            // A key is good for one request. If that was lost, its retry is refused, and a new key is worth one try.
+            if answer.response.status() != 401 || answer.attempts == 1 || rounds > 1 {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// A token, or what the answer means.
+    fn judge(&self, endpoint: &Endpoint, answer: &Answer, in_chain: bool, hidden: &[&str]) -> Result<Fetched> {
+        let (source, response) = (endpoint.source, &answer.response);
+        let body = Body::parse(response.body(), response.is_json());
+        let sent_at = response.sent_at().unwrap_or_else(|| self.platform.clock().now());
+        if let (200, Body::Object(fields)) = (response.status(), &body)
+            && let Some(token) = answer::token(fields, response, endpoint, sent_at.wall)
+                .map_err(|error| error.with_context(source.name))?
+        {
+            self.presence.confirm();
+            self.had_token.store(true, Ordering::Relaxed);
+            let answer::Token { secret, life, refresh_in } = token;
+            return Ok(Fetched { secret, life, refresh_in, sent_at, origin: source.name });
+        }
+        if outcome::proves_presence(response) {
+            self.presence.confirm();
+        }
+        let mut said = body.failure();
+        if said.is_empty() && response.status() != 200 {
+            said = String::from_utf8_lossy(response.body()).into_owned();
+        }
+        let facts = Facts {
+            kind: source.kind,
+            status: response.status(),
+            body: &body,
+            text: &said,
+            in_chain,
+            had_token: self.had_token.load(Ordering::Relaxed),
+        };
+        let (kind, advice) = facts.judge();
+        let shown = excerpt(said.as_bytes(), hidden);
+        let mut message = format!("{} answered HTTP {}: {advice}", source.name, response.status());
+        if answer.attempts > 1 {
+            message.push_str(&format!(" ({} attempts)", answer.attempts));
+        }
+        if !shown.is_empty() {
+            message.push_str("; it said: ");
+            message.push_str(&shown);
+        }
+        let error = Error::new(kind, message).with_entra_codes(text::entra_codes(&said));
+        Err(match answer.retry_after {
+            Some(wait) => error.with_retry_after(wait),
+            None => error,
+        })
+    }
+
+    /// Says where nobody answered, and who said that somebody would.
+    fn no_answer(&self, error: Error, endpoint: &Endpoint, in_chain: bool) -> Error {
+        let Endpoint { source, named_by, .. } = endpoint;
+        let error = match error.kind() {
+            // Nothing has ever shown that a metadata service exists here.
+            ErrorKind::Transport if source.kind == Kind::Imds && in_chain && !self.presence.is_confirmed() => {
+                error.with_kind(ErrorKind::CredentialUnavailable)
+            }
+            ErrorKind::InvalidArgument if endpoint.is_plain_and_local() => {
+                error.with_context("set it as the platform gave it, or call allow_remote_endpoint() on the builder")
+            }
+            _ => error,
+        };
+        error.with_context(&format!("{} ({named_by})", source.name))
+    }
+}
+
+impl Fetch for ManagedIdentity {
+    fn name(&self) -> &'static str {
+        crate::NAME
+    }
+
+    fn check(&self, lookup: &Lookup<'_>) -> Result<()> {
+        check::resource(lookup.scopes)?;
+        if let Some(claims) = lookup.claims {
+            check::claims(claims)?;
+            if serde_json::from_str::<&RawValue>(claims).is_err() {
+                return Err(check::claims_are_no_object());
+            }
+        }
+        self.endpoint.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>> {
+        Box::pin(async move { self.token(ask).await })
+    }
+}
+
+impl fmt::Debug for ManagedIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagedIdentity").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// The most requests under way to one metadata endpoint. Source: our choice; IMDS throttles at 20 a second.
+const IN_FLIGHT: usize = 8;

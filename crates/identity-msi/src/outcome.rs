@@ -1,0 +1,176 @@
+//! What an answer that brings no token means: one table for all sources.
+
+use std::ops::RangeInclusive;
+
+use identity_core::{
+    ErrorKind::{self, AuthenticationFailed, CredentialUnavailable, Protocol, Transport},
+    http::Response,
+    retry::Verdict,
+};
+
+use crate::{source::Kind, wire::Body};
+
+/// What is known about an answer.
+pub(crate) struct Facts<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) status: u16,
+    pub(crate) body: &'a Body<'a>,
+    /// The body's text, for the few words that matter in it.
+    pub(crate) text: &'a str,
+    pub(crate) in_chain: bool,
+    /// Whether this credential got a token from the same source before.
+    pub(crate) had_token: bool,
+}
+
+/// A row: of these statuses, if that is so, it is this kind of failure.
+struct Row {
+    imds_only: bool,
+    statuses: RangeInclusive<u16>,
+    when: fn(&Facts<'_>) -> bool,
+    kind: ErrorKind,
+    /// What is wrong, or what to do.
+    advice: &'static str,
+}
+
+impl Facts<'_> {
+    /// The first row that fits.
+    pub(crate) fn judge(&self) -> (ErrorKind, &'static str) {
+        let fits = |row: &&Row| {
+            (!row.imds_only || self.kind == Kind::Imds) && row.statuses.contains(&self.status) && (row.when)(self)
+        };
+        ROWS.iter().find(fits).map_or((Protocol, ""), |row| (row.kind, row.advice))
+    }
+}
+
+/// Whether an answer is worth another request.
+///
+/// Source: <https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance>
+/// for IMDS; the other sources document no 404 and 410 of passing nature, and Service Fabric's 404 is final.
+pub(crate) fn verdict(kind: Kind, response: &Response) -> Verdict {
+    match response.status() {
+        200 if matches!(Body::parse(response.body(), response.is_json()), Body::Cut) => Verdict::Retry,
+        404 if kind == Kind::Imds => Verdict::Retry,
+        410 if kind == Kind::Imds => Verdict::Upgrading,
+        408 | 429 | 500.. => Verdict::Retry,
+        _ => Verdict::Final,
+    }
+}
+
+/// Whether the answer to a probe is one that IMDS gives.
+pub(crate) fn proves_presence(response: &Response) -> bool {
+    matches!(response.status(), 400 | 410 | 429 | 500..)
+        && matches!(Body::parse(response.body(), response.is_json()), Body::Object(_))
+}
+
+/// First match wins. After a token the identity was there, so that its loss is a refusal and no reason for a chain to
+/// go on with another identity.
+///
+/// Source: azure-identity 1.27.0, `_credentials/imds.py` and `_credentials/app_service.py`; where the synchronous and
+/// the asynchronous half differ, as azidentity 1.14 (Go).
+#[rustfmt::skip]
+static ROWS: [Row; 14] = [
+    // Another request may help: it was tried as often as the budget allows.
+    row(true,  404..=404, |facts| facts.in_chain, CredentialUnavailable, "there is no token service at its address"),
+    row(true,  404..=404, always, Transport, "there is no token service at its address, or it is not ready yet"),
+    row(true,  410..=410, always, Transport, "it is being upgraded; try again in a minute"),
+    row(false, 408..=408, always, Transport, "it was too slow"),
+    row(false, 429..=429, always, Transport, "it gets too many requests from this machine; try again later"),
+    row(false, 500..=u16::MAX, always, Transport, "it is in trouble; try again later"),
+    row(false, 200..=200, |facts| matches!(facts.body, Body::Cut), Transport, "the answer is cut short"),
+    // An answer that the real service does not give.
+    row(false, 0..=u16::MAX, |facts| matches!(facts.body, Body::Deep), Protocol, "the JSON of the answer nests too deeply"),
+    row(true,  0..=u16::MAX, |facts| matches!(facts.body, Body::Other), CredentialUnavailable,
+        "something else answers at its address, such as a proxy, a captive portal or Docker Desktop"),
+    row(true,  403..=403, |facts| facts.text.contains("unreachable"), CredentialUnavailable,
+        "the network of this machine has no IMDS"),
+    // A refusal.
+    row(true,  400..=400, |facts| !facts.had_token && !facts.text.contains("AADSTS"), CredentialUnavailable,
+        "assign a managed identity to this resource, or correct the id that the builder was given"),
+    row(false, 401..=401, |facts| facts.kind == Kind::AzureArc, AuthenticationFailed,
+        "the agent does not take the key of the file that it named; restart it, then see azcmagent show"),
+    row(false, 400..=499, always, AuthenticationFailed, "correct the identity, its id or the scope"),
+    // Other successes, and the errors that some servers send with 200.
+    row(false, 0..=399, always, Protocol, "expected HTTP 200 with a token"),
+];
+
+const fn row(
+    imds_only: bool,
+    statuses: RangeInclusive<u16>,
+    when: fn(&Facts<'_>) -> bool,
+    kind: ErrorKind,
+    advice: &'static str,
+) -> Row {
+    Row { imds_only, statuses, when, kind, advice }
+}
+
+fn always(_: &Facts<'_>) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: &str = r#"{"error":"invalid_request","error_description":"Identity not found"}"#;
+    const ENTRA: &str = r#"{"error":"invalid_resource","error_description":"AADSTS500011: no such resource"}"#;
+    const HTML: &str = "<html>Welcome</html>";
+    const CUT: &str = r#"{"access_token":"ab"#;
+    const EMPTY: &str = "{}";
+    const DOCKER: &str =
+        "connecting to 169.254.169.254:80: a socket operation was attempted to an unreachable network.";
+    const DOCKER_JSON: &str = r#"{"error":"A socket operation was attempted to an unreachable host"}"#;
+
+    #[test]
+    fn every_answer_without_a_token_has_its_kind() {
+        let deep = "[".repeat(100);
+        // Status, body, kind of failure from IMDS alone, from IMDS in a chain, from IMDS after a token, elsewhere.
+        let rows = [
+            (400, NONE, [CredentialUnavailable, CredentialUnavailable, AuthenticationFailed, AuthenticationFailed]),
+            (400, ENTRA, [AuthenticationFailed; 4]),
+            (400, EMPTY, [CredentialUnavailable, CredentialUnavailable, AuthenticationFailed, AuthenticationFailed]),
+            (400, HTML, [CredentialUnavailable, CredentialUnavailable, CredentialUnavailable, AuthenticationFailed]),
+            (401, NONE, [AuthenticationFailed; 4]),
+            (403, NONE, [AuthenticationFailed; 4]),
+            (403, DOCKER, [CredentialUnavailable, CredentialUnavailable, CredentialUnavailable, AuthenticationFailed]),
+            (
+                403,
+                DOCKER_JSON,
+                [CredentialUnavailable, CredentialUnavailable, CredentialUnavailable, AuthenticationFailed],
+            ),
+            (404, NONE, [Transport, CredentialUnavailable, Transport, AuthenticationFailed]),
+            (404, HTML, [Transport, CredentialUnavailable, Transport, AuthenticationFailed]),
+            (405, NONE, [AuthenticationFailed; 4]),
+            (408, NONE, [Transport; 4]),
+            (410, NONE, [Transport, Transport, Transport, AuthenticationFailed]),
+            (429, NONE, [Transport; 4]),
+            (500, HTML, [Transport; 4]),
+            (503, NONE, [Transport; 4]),
+            (599, EMPTY, [Transport; 4]),
+            (200, EMPTY, [Protocol; 4]),
+            (200, NONE, [Protocol; 4]),
+            (200, HTML, [CredentialUnavailable, CredentialUnavailable, CredentialUnavailable, Protocol]),
+            (200, CUT, [Transport; 4]),
+            (204, "", [CredentialUnavailable, CredentialUnavailable, CredentialUnavailable, Protocol]),
+            (201, NONE, [Protocol; 4]),
+            (200, &deep, [Protocol; 4]),
+            (400, &deep, [Protocol; 4]),
+        ];
+        for (status, text, kinds) in rows {
+            let body = Body::parse(text.as_bytes(), false);
+            let facts = |kind, in_chain, had_token| Facts { kind, status, body: &body, text, in_chain, had_token };
+            let alone = facts(Kind::Imds, false, false).judge().0;
+            let in_chain = facts(Kind::Imds, true, false).judge().0;
+            let after = facts(Kind::Imds, false, true).judge().0;
+            assert_eq!([alone, in_chain, after], kinds[..3], "IMDS {status} {text:.60}");
+            for kind in [Kind::AppService, Kind::AzureArc, Kind::ServiceFabric, Kind::AzureMl, Kind::CloudShell] {
+                let other = facts(kind, true, false).judge().0;
+                assert_eq!(other, kinds[3], "{kind:?} {status} {text:.60}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_says_what_to_do() {
+        assert!(ROWS.iter().all(|row| !row.advice.is_empty()));
+    }
+}

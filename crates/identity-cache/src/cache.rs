@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 use crate::{
     entry::Entry,
     flight::{Flight, Outcome, Waiter},
-    key::{self, Key, Lookup},
+    key::{self, Lookup},
     state::{Failure, Node, State},
     sync::{Mutex, Slot, lock},
 };
@@ -90,7 +90,7 @@ pub struct TokenCache(Arc<Inner>);
 
 pub(crate) struct Inner {
     /// What a hit needs comes first.
-    front: [Slot<Entry>; FRONT],
+    front: [Slot<Entry>; key::SLOTS],
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     platform: Platform,
@@ -126,13 +126,12 @@ impl TokenCache {
     /// the flight is ended.
     #[inline]
     pub fn get<'a>(&'a self, lookup: Lookup<'a>) -> TokenFuture<'a> {
-        let hash = key::hash(&lookup);
         if lookup.claims.is_none()
-            && let Some(token) = self.0.hit(&lookup, hash).or_else(|| self.0.hit_under_lock(&lookup, hash))
+            && let Some(token) = self.0.hit(&lookup).or_else(|| self.0.look(&lookup))
         {
             return TokenFuture::ready(Ok(token));
         }
-        self.0.miss(lookup, hash)
+        self.0.miss(lookup)
     }
 
     #[cfg(test)]
@@ -147,6 +146,9 @@ impl fmt::Debug for TokenCache {
     }
 }
 
+/// A flight on its node's list, and what it is to ask.
+type Start = (Arc<Flight>, Ask);
+
 /// What a lookup comes to under the lock.
 enum Step {
     Token(AccessToken),
@@ -156,50 +158,93 @@ enum Step {
 }
 
 impl Inner {
+    /// Finds a token without a lock, if nothing else has to be done.
     #[inline]
-    fn hit(self: &Arc<Self>, lookup: &Lookup<'_>, hash: u64) -> Option<AccessToken> {
-        self.slot(hash)?.read(|entry| {
-            if !entry.key.matches(lookup) {
-                return None;
-            }
-            let age = entry.age(&self.clock.now());
-            if !entry.is_fresh(age) {
-                return None;
-            }
-            if entry.wants_refresh(age) {
-                self.start_refresh(entry, age, lookup.context);
-            }
-            entry.mark_used();
-            Some(entry.token.clone())
+    fn hit(&self, lookup: &Lookup<'_>) -> Option<AccessToken> {
+        self.front.get(key::slot(lookup))?.read(|entry| {
+            let good = entry.key.matches(lookup) && self.clock.now().is_before(&entry.quiet_until);
+            good.then(|| {
+                entry.mark_used();
+                entry.token.clone()
+            })
         })
     }
 
-    #[inline]
-    fn slot(&self, hash: u64) -> Option<&Slot<Entry>> {
-        self.front.get((hash >> (u64::BITS - FRONT.ilog2())) as usize)
-    }
-
-    /// Finds a fresh entry whose slot another one has taken.
+    /// Finds a fresh token under the lock.
     #[cold]
-    fn hit_under_lock(self: &Arc<Self>, lookup: &Lookup<'_>, hash: u64) -> Option<AccessToken> {
+    fn look(self: &Arc<Self>, lookup: &Lookup<'_>) -> Option<AccessToken> {
         let now = self.clock.now();
-        let entry = lock(&self.state).find(lookup, hash)?.entry.clone()?;
-        let age = entry.age(&now);
-        entry.is_fresh(age).then(|| self.serve(&entry, age, lookup.context))
+        let mut state = lock(&self.state);
+        let (token, refresh) = self.fresh(&mut state, lookup, key::hash(lookup), &now)?;
+        drop(state);
+        self.launch_refresh(refresh);
+        Some(token)
+    }
+
+    /// The fresh token of a key, and the flight to launch if its refresh is due: one for all callers, and nobody waits
+    /// for it.
+    fn fresh(
+        &self,
+        state: &mut State,
+        lookup: &Lookup<'_>,
+        hash: u64,
+        now: &Moment,
+    ) -> Option<(AccessToken, Option<Start>)> {
+        let order = state.order();
+        let node = state.find(lookup, hash)?;
+        let entry = node.entry.clone()?;
+        let mut life = entry.life;
+        if !life.is_fresh(now) {
+            return None;
+        }
+        entry.mark_used();
+        let mut start = None;
+        if life.wants_refresh(now) {
+            let runtime = self.platform.runtime().current();
+            // Outside a runtime nothing can be started; a call inside one soon will.
+            life.postpone_refresh(now, if runtime.is_some() { FLIGHT_LIMIT } else { SOON });
+            start = runtime.map(|runtime| node.start(None, lookup.context, runtime, order));
+            self.publish(node, entry.with_life(life));
+        } else {
+            self.show(&entry);
+        }
+        Some((entry.token.clone(), start))
+    }
+
+    fn launch_refresh(self: &Arc<Self>, start: Option<Start>) {
+        if let Some((flight, ask)) = start {
+            // If the runtime is closing, the flight's own end puts the next try off a little.
+            let _ = self.launch(&flight, ask);
+        }
+    }
+
+    /// Makes `entry` what is known about its key.
+    fn publish(&self, node: &mut Node, entry: Entry) {
+        let entry = Arc::new(entry);
+        self.show(&entry);
+        node.entry = Some(entry);
+    }
+
+    /// Lets `entry` be found without the lock.
+    fn show(&self, entry: &Arc<Entry>) {
+        if let Some(slot) = self.front.get(entry.key.slot) {
+            slot.set(Some(Arc::clone(entry)));
+        }
     }
 
     #[cold]
-    fn miss<'a>(self: &'a Arc<Self>, lookup: Lookup<'a>, hash: u64) -> TokenFuture<'a> {
+    fn miss<'a>(self: &'a Arc<Self>, lookup: Lookup<'a>) -> TokenFuture<'a> {
         TokenFuture::pending(async move {
             let name = self.fetch.name();
-            self.acquire(lookup, hash)
+            self.acquire(lookup)
                 .await
                 .map_err(|error| if error.credential().is_empty() { error.with_credential(name) } else { error })
         })
     }
 
-    async fn acquire(self: &Arc<Self>, lookup: Lookup<'_>, hash: u64) -> Result<AccessToken> {
+    async fn acquire(self: &Arc<Self>, lookup: Lookup<'_>) -> Result<AccessToken> {
         self.fetch.check(&lookup)?;
+        let hash = key::hash(&lookup);
         for _ in 0..LOST_LIMIT {
             let (waiter, old) = match self.step(&lookup, hash) {
                 Step::Token(token) => return Ok(token),
@@ -215,10 +260,10 @@ impl Inner {
             };
             // In the last 30 s of a token's life a new one is worth waiting for, but not longer than the old one is
             // of use: half of what is left of it.
-            let patience = old.left(&self.clock.now()) / 2;
+            let patience = old.life.left(&self.clock.now()) / 2;
             return match timeout(self.clock.as_ref(), patience, waiter).await {
                 Some(Outcome::Token(token)) => Ok(token),
-                Some(Outcome::Failed(error)) if old.left(&self.clock.now()).is_zero() => Err(error),
+                Some(Outcome::Failed(error)) if old.life.left(&self.clock.now()).is_zero() => Err(error),
                 _ => Ok(old.token.clone()),
             };
         }
@@ -233,16 +278,19 @@ impl Inner {
         let now = self.clock.now();
         let runtime = self.platform.runtime().current();
         let mut state = lock(&self.state);
+        // It may have come since the caller looked, or since the last flight was lost.
+        if lookup.claims.is_none()
+            && let Some((token, refresh)) = self.fresh(&mut state, lookup, hash, &now)
+        {
+            drop(state);
+            self.launch_refresh(refresh);
+            return Step::Token(token);
+        }
+        let order = state.order();
         let mut old = None;
         if let Some(node) = state.find(lookup, hash) {
-            if let (Some(entry), None) = (&node.entry, lookup.claims) {
-                let age = entry.age(&now);
-                if entry.is_fresh(age) {
-                    let entry = Arc::clone(entry);
-                    drop(state);
-                    return Step::Token(self.serve(&entry, age, lookup.context));
-                }
-                old = Some(Arc::clone(entry)).filter(|entry| !entry.left(&now).is_zero());
+            if lookup.claims.is_none() {
+                old = node.entry.clone().filter(|entry| !entry.life.left(&now).is_zero());
             }
             let joins = |flight: &&Arc<Flight>| {
                 Some(flight.runtime) == runtime
@@ -252,7 +300,7 @@ impl Inner {
             if let Some(flight) = node.flights.iter().find(joins) {
                 return Step::Wait(Waiter::new(flight, Arc::downgrade(self)), old);
             }
-            let remembered = node.failure.as_ref().filter(|failure| failure.until > now.monotonic);
+            let remembered = node.failure.as_ref().filter(|failure| now.is_before(&failure.until));
             if let (Some(failure), None, None) = (remembered, lookup.claims, &old) {
                 return Step::Failed(failure.error.clone());
             }
@@ -260,50 +308,14 @@ impl Inner {
         let Some(runtime) = runtime else {
             return old.map_or_else(|| Step::Failed(no_runtime()), |old| Step::Token(old.token.clone()));
         };
-        let order = state.order();
         let mut evicted = |entry: Arc<Entry>| self.forget(&entry);
         let node = state.insert(lookup, hash, self.options.capacity, &mut evicted);
-        let flight = new_flight(node, lookup.claims, lookup.context, runtime, order);
-        let ask = ask(&flight, node.entry.as_ref());
+        let (flight, ask) = node.start(lookup.claims, lookup.context, runtime, order);
         let waiter = Waiter::new(&flight, Arc::downgrade(self));
         drop(state);
         match self.launch(&flight, ask) {
             Ok(()) => Step::Wait(waiter, old),
             Err(error) => Step::Failed(error),
-        }
-    }
-
-    /// Serves an entry that the lock-free look did not find in its slot, and puts it there.
-    fn serve(self: &Arc<Self>, entry: &Arc<Entry>, age: Duration, context: CallContext) -> AccessToken {
-        if let Some(slot) = self.slot(entry.key.hash) {
-            slot.set(Some(Arc::clone(entry)));
-        }
-        if entry.wants_refresh(age) {
-            self.start_refresh(entry, age, context);
-        }
-        entry.mark_used();
-        entry.token.clone()
-    }
-
-    /// Starts one refresh for all callers; nobody waits for it.
-    #[cold]
-    fn start_refresh(self: &Arc<Self>, entry: &Arc<Entry>, age: Duration, context: CallContext) {
-        if !entry.claim_refresh(age, FLIGHT_LIMIT) {
-            return;
-        }
-        let Some(runtime) = self.platform.runtime().current() else {
-            // Outside a runtime nothing can be started; a call inside one soon will.
-            entry.postpone_refresh(&self.clock.now(), Duration::from_secs(1));
-            return;
-        };
-        let mut state = lock(&self.state);
-        let order = state.order();
-        let Some(node) = state.node(&entry.key) else { return };
-        let flight = new_flight(node, None, context, runtime, order);
-        let ask = ask(&flight, node.entry.as_ref());
-        drop(state);
-        if self.launch(&flight, ask).is_err() {
-            entry.postpone_refresh(&self.clock.now(), Duration::from_secs(1));
         }
     }
 
@@ -342,7 +354,7 @@ impl Inner {
             return;
         }
         let Some(node) = state.node(&flight.key) else { return };
-        let usable = node.entry.as_ref().is_some_and(|entry| !entry.left(&now).is_zero());
+        let usable = node.entry.as_ref().is_some_and(|entry| !entry.life.left(&now).is_zero());
         if usable && flight.claims.is_none() {
             return;
         }
@@ -370,26 +382,30 @@ impl Inner {
         node.flights.retain(|other| !Arc::ptr_eq(other, flight));
         match result {
             Ok(fetched) => {
-                let entry = match &node.entry {
-                    Some(entry) if entry.order > order && !entry.left(&now).is_zero() => Arc::clone(entry),
-                    _ => Arc::new(Entry::new(Arc::clone(&node.key), &fetched, self.fetch.name(), random, order)),
-                };
                 node.failure = None;
-                node.entry = Some(Arc::clone(&entry));
-                if let Some(slot) = self.slot(entry.key.hash) {
-                    slot.set(Some(Arc::clone(&entry)));
+                let newer =
+                    node.entry.as_ref().filter(|entry| entry.life.order > order && !entry.life.left(&now).is_zero());
+                if newer.is_none() {
+                    self.publish(node, Entry::new(Arc::clone(&node.key), &fetched, self.fetch.name(), random, order));
                 }
+                let token = node.entry.as_ref().map(|entry| entry.token.clone());
                 drop(state);
                 debug!(credential = self.fetch.name(), scopes = ?flight.key.scopes, origin = fetched.origin, life_secs = fetched.life.as_secs(), "token received");
-                Outcome::Token(entry.token.clone())
+                token.map_or(Outcome::Lost, Outcome::Token)
             }
             Err(error) => {
                 let error = error.with_credential(self.fetch.name());
-                let usable = node.entry.clone().filter(|entry| !entry.left(&now).is_zero());
+                let usable = node.entry.clone().filter(|entry| !entry.life.left(&now).is_zero());
                 match &usable {
                     _ if flight.claims.is_some() => {}
-                    Some(entry) => self.refresh_failed(entry, &now, &error),
-                    None => node.remember(&error, now.monotonic, self.options.failure_memory),
+                    Some(entry) => {
+                        let mut life = entry.life;
+                        if life.refresh_failed(&now, &error, random) {
+                            warn!(credential = self.fetch.name(), scopes = ?flight.key.scopes, left_secs = life.left(&now).as_secs(), %error, "a token cannot be refreshed and will expire");
+                        }
+                        self.publish(node, entry.with_life(life));
+                    }
+                    None => node.remember(&error, &now, self.options.failure_memory),
                 }
                 drop(state);
                 debug!(credential = self.fetch.name(), scopes = ?flight.key.scopes, %error, kept = usable.is_some(), "token request failed");
@@ -398,15 +414,9 @@ impl Inner {
         }
     }
 
-    fn refresh_failed(&self, entry: &Entry, now: &Moment, error: &Error) {
-        if entry.refresh_failed(now, error, self.platform.random().as_ref()) {
-            warn!(credential = self.fetch.name(), scopes = ?entry.key.scopes, left_secs = entry.left(now).as_secs(), %error, "a token cannot be refreshed and will expire");
-        }
-    }
-
     /// Takes an evicted entry out of the lock-free look as well.
     fn forget(&self, entry: &Arc<Entry>) {
-        if let Some(slot) = self.slot(entry.key.hash)
+        if let Some(slot) = self.front.get(entry.key.slot)
             && slot.read(|shown| Arc::ptr_eq(shown, entry).then_some(())).is_some()
         {
             slot.set(None);
@@ -415,9 +425,33 @@ impl Inner {
 }
 
 impl Node {
+    /// Puts a flight on the list, and says what it is to ask.
+    fn start(
+        &mut self,
+        claims: Option<&str>,
+        context: CallContext,
+        runtime: RuntimeId,
+        order: u64,
+    ) -> (Arc<Flight>, Ask) {
+        let key = Arc::clone(&self.key);
+        let ask = Ask {
+            scopes: key.scopes.clone(),
+            tenant: key.tenant.clone(),
+            subject: key.subject.clone(),
+            cae: key.cae,
+            claims: claims.map(str::to_owned),
+            context,
+            current: self.entry.as_ref().map(|entry| entry.token.clone()),
+        };
+        let flight =
+            Arc::new(Flight { key, claims: ask.claims.clone(), context, runtime, order, cell: Mutex::default() });
+        self.flights.push(Arc::clone(&flight));
+        (flight, ask)
+    }
+
     /// Remembers a failure, if handing it out again is right: a refusal for `permanent`, what may pass for 1 s doubling
     /// to 10 s or what the server asked for, what the caller can change not at all.
-    fn remember(&mut self, error: &Error, now: Duration, permanent: Duration) {
+    fn remember(&mut self, error: &Error, now: &Moment, permanent: Duration) {
         let count = self.failure.as_ref().map_or(0, |failure| failure.count);
         let wait = match error.kind() {
             ErrorKind::AuthenticationFailed => permanent,
@@ -429,8 +463,7 @@ impl Node {
                 return;
             }
         };
-        self.failure =
-            Some(Failure { error: error.clone(), until: now.saturating_add(wait), count: count.saturating_add(1) });
+        self.failure = Some(Failure { error: error.clone(), until: now.plus(wait), count: count.saturating_add(1) });
     }
 }
 
@@ -462,44 +495,14 @@ impl Drop for Pilot {
             let mut state = lock(&cache.state);
             if let Some(node) = state.node(&self.flight.key) {
                 node.flights.retain(|other| !Arc::ptr_eq(other, &self.flight));
-                if let Some(entry) = &node.entry {
-                    entry.postpone_refresh(&cache.clock.now(), Duration::from_secs(1));
+                if let Some(entry) = node.entry.clone() {
+                    let mut life = entry.life;
+                    life.postpone_refresh(&cache.clock.now(), SOON);
+                    cache.publish(node, entry.with_life(life));
                 }
             }
         }
         self.flight.finish(Outcome::Lost);
-    }
-}
-
-fn new_flight(
-    node: &mut Node,
-    claims: Option<&str>,
-    context: CallContext,
-    runtime: RuntimeId,
-    order: u64,
-) -> Arc<Flight> {
-    let flight = Arc::new(Flight {
-        key: Arc::clone(&node.key),
-        claims: claims.map(str::to_owned),
-        context,
-        runtime,
-        order,
-        cell: Mutex::default(),
-    });
-    node.flights.push(Arc::clone(&flight));
-    flight
-}
-
-fn ask(flight: &Flight, current: Option<&Arc<Entry>>) -> Ask {
-    let Key { scopes, tenant, subject, cae, .. } = &*flight.key;
-    Ask {
-        scopes: scopes.clone(),
-        tenant: tenant.clone(),
-        subject: subject.clone(),
-        cae: *cae,
-        claims: flight.claims.clone(),
-        context: flight.context,
-        current: current.map(|entry| entry.token.clone()),
     }
 }
 
@@ -516,10 +519,10 @@ fn too_long() -> Error {
     Error::new(ErrorKind::Transport, format!("no answer within {} s", FLIGHT_LIMIT.as_secs()))
 }
 
-/// Places for entries that are found without a lock; a power of two.
-const FRONT: usize = 64;
 /// No flight takes longer. The longest budget of a flow, 90 s, fits.
 const FLIGHT_LIMIT: Duration = Duration::from_secs(100);
+/// When a refresh that could not be started is tried again.
+const SOON: Duration = Duration::from_secs(1);
 /// How many flights in a row a caller may lose to runtimes that end.
 const LOST_LIMIT: u32 = 3;
 /// The longest that a failure which may pass is handed out again, unless the server asks for more.

@@ -5,118 +5,70 @@ use std::{
 
 use identity_core::{AccessToken, Error, ErrorKind, Moment, Random, retry::jitter};
 
-use crate::{
-    cache::Fetched,
-    key::Key,
-    sync::{AtomicBool, AtomicU32, AtomicU64},
-};
+use crate::{cache::Fetched, key::Key, sync::AtomicBool};
 
-/// A token and what is known about its life. All times count from `since`.
+/// A token and what is known about its life. It does not change but for its mark of use: a new state is a new entry.
 pub(crate) struct Entry {
     pub(crate) key: Arc<Key>,
     pub(crate) token: AccessToken,
-    since: Moment,
-    life: Duration,
-    /// Until then nobody waits.
-    fresh: Duration,
-    /// When a call starts the next refresh, in nanoseconds. Starting one moves it, so that one call does.
-    refresh_at: AtomicU64,
-    /// Refreshes that failed in a row.
-    failures: AtomicU32,
-    /// The age at the first of them, in nanoseconds.
-    failing_since: AtomicU64,
-    /// The highest level of warning that was given.
-    warned: AtomicU32,
+    /// Until then it is served without a lock: neither is it stale nor does anything have to be started.
+    pub(crate) quiet_until: Moment,
+    pub(crate) life: Life,
     /// Whether it was used since the eviction's hand passed; written only when clear.
     used: AtomicBool,
+}
+
+/// All durations count from `since`.
+#[derive(Clone, Copy)]
+pub(crate) struct Life {
+    since: Moment,
+    whole: Duration,
+    /// Until then nobody waits.
+    fresh: Duration,
+    /// From then on a call starts a refresh.
+    refresh_at: Duration,
+    /// Refreshes that failed in a row.
+    failures: u32,
+    /// The age at the first of them.
+    failing_since: Duration,
+    /// The highest level of warning that was given.
+    warned: u8,
     /// Orders answers: one that was asked for earlier does not replace a later one.
     pub(crate) order: u64,
 }
 
 impl Entry {
     pub(crate) fn new(key: Arc<Key>, fetched: &Fetched, name: &'static str, random: &dyn Random, order: u64) -> Self {
-        let Fetched { life, sent_at: since, .. } = *fetched;
-        let asked = fetched.refresh_in.filter(|refresh| !refresh.is_zero() && *refresh < life);
-        let half = (life >= HALF_LIFE_FROM).then(|| life / 2);
-        let point = asked.or(half).unwrap_or_else(|| life.saturating_sub(REFRESH_BEFORE));
-        let early = jitter(random, (life / 10).min(JITTER_LIMIT));
-        let refresh_on = asked.or(half).and_then(|point| since.wall.checked_add(point));
-        // The life is at most a week, so that only a wall clock at the end of time can overflow.
-        let expires_on = since.wall.checked_add(life).unwrap_or(since.wall);
-        let token = AccessToken::new(fetched.secret.expose(), expires_on)
-            .with_refresh_on(refresh_on)
+        let Fetched { life: whole, sent_at: since, .. } = *fetched;
+        let asked = fetched.refresh_in.filter(|refresh| !refresh.is_zero() && *refresh < whole);
+        let half = (whole >= HALF_LIFE_FROM).then(|| whole / 2);
+        let point = asked.or(half).unwrap_or_else(|| whole.saturating_sub(REFRESH_BEFORE));
+        let early = jitter(random, (whole / 10).min(JITTER_LIMIT));
+        let token = AccessToken::new(fetched.secret.expose(), since.plus(whole).wall)
+            .with_refresh_on(asked.or(half).map(|point| since.plus(point).wall))
             .with_credential(name, fetched.origin);
-        Self {
-            key,
-            token,
+        let life = Life {
             since,
-            life,
-            fresh: life.saturating_sub(LAST).max(FETCH_GAP.min(life)),
-            refresh_at: AtomicU64::new(nanos(point.saturating_sub(early).max(FETCH_GAP))),
-            failures: AtomicU32::new(0),
-            failing_since: AtomicU64::new(0),
-            warned: AtomicU32::new(0),
-            used: AtomicBool::new(false),
+            whole,
+            fresh: whole.saturating_sub(LAST).max(FETCH_GAP.min(whole)),
+            refresh_at: point.saturating_sub(early).max(FETCH_GAP),
+            failures: 0,
+            failing_since: Duration::ZERO,
+            warned: 0,
             order,
-        }
-    }
-
-    /// How old it is by whichever clock moved further.
-    #[inline]
-    pub(crate) fn age(&self, now: &Moment) -> Duration {
-        now.since(&self.since)
-    }
-
-    /// Whether it is served without waiting for anything.
-    #[inline]
-    pub(crate) fn is_fresh(&self, age: Duration) -> bool {
-        age < self.fresh
-    }
-
-    /// The life that is left; zero when it has expired.
-    pub(crate) fn left(&self, now: &Moment) -> Duration {
-        self.life.saturating_sub(self.age(now))
-    }
-
-    #[inline]
-    pub(crate) fn wants_refresh(&self, age: Duration) -> bool {
-        nanos(age) >= self.refresh_at.load(Relaxed)
-    }
-
-    /// Takes the right to refresh it, until `lease` is over: true for one caller.
-    pub(crate) fn claim_refresh(&self, age: Duration, lease: Duration) -> bool {
-        let at = self.refresh_at.load(Relaxed);
-        let next = nanos(age.saturating_add(lease));
-        nanos(age) >= at && self.refresh_at.compare_exchange(at, next, Relaxed, Relaxed).is_ok()
-    }
-
-    /// Puts the next refresh off for `wait`.
-    pub(crate) fn postpone_refresh(&self, now: &Moment, wait: Duration) {
-        self.refresh_at.store(nanos(self.age(now).saturating_add(wait)), Relaxed);
-    }
-
-    /// Notes that a refresh failed: the next one follows 30 s later, doubling to 5 min, more or less a fifth, and never
-    /// before the server asks for it. Says whether it is worth a warning: once at the first refusal, and once each when
-    /// a half and four fifths are gone of the life that was left at the first failure.
-    pub(crate) fn refresh_failed(&self, now: &Moment, error: &Error, random: &dyn Random) -> bool {
-        let count = self.failures.fetch_add(1, Relaxed);
-        let wait = RETRY_FIRST.saturating_mul(1 << count.min(8)).min(RETRY_LAST);
-        let wait = (wait * 4 / 5 + jitter(random, wait * 2 / 5)).min(RETRY_LAST);
-        self.postpone_refresh(now, wait.max(error.retry_after().unwrap_or_default()));
-
-        let age = self.age(now);
-        if count == 0 {
-            self.failing_since.store(nanos(age), Relaxed);
-        }
-        let since = Duration::from_nanos(self.failing_since.load(Relaxed));
-        let (gone, whole) = (age.saturating_sub(since), self.life.saturating_sub(since));
-        let level = match error.kind() {
-            _ if gone * 5 >= whole * 4 => 3,
-            _ if gone * 2 >= whole => 2,
-            ErrorKind::AuthenticationFailed => 1,
-            _ => 0,
         };
-        self.warned.fetch_max(level, Relaxed) < level
+        Self { key, token, quiet_until: life.quiet_until(), life, used: AtomicBool::new(false) }
+    }
+
+    /// The same token with another life.
+    pub(crate) fn with_life(&self, life: Life) -> Self {
+        Self {
+            key: Arc::clone(&self.key),
+            token: self.token.clone(),
+            quiet_until: life.quiet_until(),
+            life,
+            used: AtomicBool::new(self.used.load(Relaxed)),
+        }
     }
 
     #[inline]
@@ -132,10 +84,59 @@ impl Entry {
     }
 }
 
-#[inline]
-fn nanos(duration: Duration) -> u64 {
-    // A plain conversion to u128 and back costs a hit twice the instructions.
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
+impl Life {
+    /// How old the token is, by whichever clock moved further.
+    pub(crate) fn age(&self, now: &Moment) -> Duration {
+        now.since(&self.since)
+    }
+
+    /// Whether the token is served without waiting for anything.
+    pub(crate) fn is_fresh(&self, now: &Moment) -> bool {
+        self.age(now) < self.fresh
+    }
+
+    /// What is left of it; zero when the token has expired.
+    pub(crate) fn left(&self, now: &Moment) -> Duration {
+        self.whole.saturating_sub(self.age(now))
+    }
+
+    pub(crate) fn wants_refresh(&self, now: &Moment) -> bool {
+        self.age(now) >= self.refresh_at
+    }
+
+    /// Puts the next refresh off for `wait`.
+    pub(crate) fn postpone_refresh(&mut self, now: &Moment, wait: Duration) {
+        self.refresh_at = self.age(now).saturating_add(wait);
+    }
+
+    /// Notes that a refresh failed: the next one follows 30 s later, doubling to 5 min, more or less a fifth, and never
+    /// before the server asks for it. Says whether it is worth a warning: once at the first refusal, and once each when
+    /// a half and four fifths are gone of the life that was left at the first failure.
+    pub(crate) fn refresh_failed(&mut self, now: &Moment, error: &Error, random: &dyn Random) -> bool {
+        let wait = RETRY_FIRST.saturating_mul(1 << self.failures.min(8)).min(RETRY_LAST);
+        let wait = (wait * 4 / 5 + jitter(random, wait * 2 / 5)).min(RETRY_LAST);
+        self.postpone_refresh(now, wait.max(error.retry_after().unwrap_or_default()));
+
+        let age = self.age(now);
+        if self.failures == 0 {
+            self.failing_since = age;
+        }
+        self.failures = self.failures.saturating_add(1);
+        let (gone, all) = (age.saturating_sub(self.failing_since), self.whole.saturating_sub(self.failing_since));
+        let level = match error.kind() {
+            _ if gone * 5 >= all * 4 => 3,
+            _ if gone * 2 >= all => 2,
+            ErrorKind::AuthenticationFailed => 1,
+            _ => 0,
+        };
+        let warn = level > self.warned;
+        self.warned = self.warned.max(level);
+        warn
+    }
+
+    fn quiet_until(&self) -> Moment {
+        self.since.plus(self.fresh.min(self.refresh_at))
+    }
 }
 
 /// In this last part of its life a token is served only if getting another one fails.

@@ -22,6 +22,7 @@ pub struct Lookup<'a> {
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) hash: u64,
+    pub(crate) slot: usize,
     pub(crate) scopes: Vec<String>,
     pub(crate) tenant: String,
     pub(crate) subject: String,
@@ -32,6 +33,7 @@ impl Key {
     pub(crate) fn new(lookup: &Lookup<'_>, hash: u64) -> Self {
         Self {
             hash,
+            slot: slot(lookup),
             scopes: lookup.scopes.iter().map(ToString::to_string).collect(),
             tenant: lookup.tenant.to_owned(),
             subject: lookup.subject.to_owned(),
@@ -54,6 +56,29 @@ impl Key {
 /// Whether both lists hold the same scopes; order and repetition do not matter.
 fn same_set(own: &[String], asked: &[&str]) -> bool {
     asked.iter().all(|scope| own.iter().any(|own| own == scope)) && own.iter().all(|own| asked.contains(&own.as_str()))
+}
+
+/// The place in which a key is looked for without a lock: by the length of its first scope and the part in which Azure's
+/// scopes differ, behind `https://`. Two keys may share a place; then one of them is found under the lock.
+#[inline]
+pub(crate) fn slot(lookup: &Lookup<'_>) -> usize {
+    let scope = lookup.scopes.first().map_or(&b""[..], |scope| scope.as_bytes());
+    let mut bits = scope.len() as u64 ^ lookup.subject.len() as u64 ^ u64::from(lookup.cae) << 16;
+    if let Some((_, rest)) = scope.split_at_checked(8)
+        && let Some((first, rest)) = rest.split_first_chunk::<8>()
+    {
+        bits ^= u64::from_le_bytes(*first);
+        if let Some(second) = rest.first_chunk::<8>() {
+            bits ^= u64::from_le_bytes(*second).rotate_left(29);
+        }
+    }
+    if let Some(subject) = lookup.subject.as_bytes().first_chunk::<8>() {
+        bits ^= u64::from_le_bytes(*subject);
+    }
+    if let Some(tenant) = lookup.tenant.as_bytes().first_chunk::<8>() {
+        bits ^= u64::from_le_bytes(*tenant).rotate_left(7);
+    }
+    (bits.wrapping_mul(SEED) >> (u64::BITS - SLOTS.ilog2())) as usize
 }
 
 /// A hash that does not depend on the order of the scopes. Fast, and no defence against anyone: where users choose
@@ -86,6 +111,9 @@ fn mix(bytes: &[u8]) -> u64 {
     };
     step(hash, last)
 }
+
+/// A power of two.
+pub(crate) const SLOTS: usize = 64;
 
 /// 2^64 divided by the golden ratio, as in Knuth, "The Art of Computer Programming", volume 3, section 6.4.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -139,12 +167,23 @@ mod tests {
     }
 
     #[test]
-    fn hashes_of_similar_scopes_spread() {
-        let mut low_bits = [0u32; 64];
+    fn similar_scopes_spread_over_the_slots() {
+        let mut counts = [0u32; SLOTS];
         for i in 0..6400 {
             let scope = format!("https://account{i}.blob.core.windows.net/.default");
-            low_bits[(hash(&lookup(&[&scope], "", "", false)) >> 58) as usize] += 1;
+            counts[slot(&lookup(&[&scope], "", "", false))] += 1;
         }
-        assert!(low_bits.iter().all(|&count| (50..200).contains(&count)), "{low_bits:?}");
+        assert!(counts.iter().all(|&count| (25..400).contains(&count)), "{counts:?}");
+    }
+
+    #[test]
+    fn users_and_tenants_spread_over_the_slots() {
+        let mut counts = [0u32; SLOTS];
+        for i in 0..6400u32 {
+            let subject = format!("{:08x}", i.wrapping_mul(0x9e37_79b9));
+            counts[slot(&lookup(&["https://graph.microsoft.com/.default"], "", &subject, false))] += 1;
+            counts[slot(&lookup(&["https://graph.microsoft.com/.default"], &subject, "", false))] += 1;
+        }
+        assert!(counts.iter().all(|&count| (50..800).contains(&count)), "{counts:?}");
     }
 }

@@ -21,9 +21,11 @@ mod key;
 mod state;
 mod sync;
 
-#[cfg(all(test, identity_model))]
+#[cfg(test)]
+#[cfg(identity_model)]
 mod model;
-#[cfg(all(test, not(identity_model)))]
+#[cfg(test)]
+#[cfg(not(identity_model))]
 mod tests;
 
 pub use self::{

@@ -2,10 +2,9 @@ use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, Hasher},
     sync::Arc,
-    time::Duration,
 };
 
-use identity_core::Error;
+use identity_core::{Error, Moment};
 
 use crate::{
     entry::Entry,
@@ -33,8 +32,7 @@ pub(crate) struct Node {
 /// A failure that is handed out again until its time is over.
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// On the monotonic clock.
-    pub(crate) until: Duration,
+    pub(crate) until: Moment,
     /// How many there were in a row.
     pub(crate) count: u32,
 }
@@ -46,8 +44,9 @@ impl State {
         self.next_order
     }
 
-    pub(crate) fn find(&self, lookup: &Lookup<'_>, hash: u64) -> Option<&Node> {
-        places(hash).filter_map(|place| self.nodes.get(&place)).find(|node| node.key.matches(lookup))
+    pub(crate) fn find(&mut self, lookup: &Lookup<'_>, hash: u64) -> Option<&mut Node> {
+        let place = places(hash).find(|place| self.nodes.get(place).is_some_and(|node| node.key.matches(lookup)))?;
+        self.nodes.get_mut(&place)
     }
 
     /// The node of a key that was made by [`insert`](Self::insert), if it is still there.

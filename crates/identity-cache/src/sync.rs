@@ -2,16 +2,10 @@
 //! shuttle's types in the place of the real ones.
 
 #[cfg(not(all(test, identity_model)))]
-pub(crate) use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32, AtomicU64},
-};
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicBool};
 
 #[cfg(all(test, identity_model))]
-pub(crate) use shuttle::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32, AtomicU64},
-};
+pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic::AtomicBool};
 
 use std::sync::{Arc, PoisonError};
 

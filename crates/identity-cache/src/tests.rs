@@ -74,7 +74,7 @@ impl Fetch for Service {
             sent_at,
             origin: "test",
         });
-        self.asks.lock().unwrap().push((sent_at.monotonic, ask));
+        self.asks.lock().unwrap().push((self.clock.elapsed(), ask));
         let sleep = self.clock.sleep(*self.latency.lock().unwrap());
         Box::pin(async move {
             sleep.await;

@@ -13,7 +13,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
@@ -22,14 +22,23 @@ use crate::{
 };
 
 /// Time that moves only when told to, or when an executor has nothing else to do.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct FakeClock(Arc<Mutex<Time>>);
 
-#[derive(Default)]
 struct Time {
+    /// Where the monotonic clock starts; any real instant will do.
+    origin: Instant,
     monotonic: Duration,
     wall_offset: i64,
     sleepers: Vec<(Duration, Waker)>,
+}
+
+impl Default for FakeClock {
+    fn default() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "std has no other way to make an Instant")]
+        let origin = Instant::now();
+        Self(Arc::new(Mutex::new(Time { origin, monotonic: Duration::ZERO, wall_offset: 0, sleepers: Vec::new() })))
+    }
 }
 
 impl FakeClock {
@@ -72,7 +81,7 @@ impl Clock for FakeClock {
         let time = self.0.lock().unwrap();
         let seconds = FakeClock::START.saturating_add_signed(time.wall_offset);
         Moment {
-            monotonic: time.monotonic,
+            monotonic: time.origin + time.monotonic,
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + time.monotonic,
         }
     }

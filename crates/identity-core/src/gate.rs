@@ -12,7 +12,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{BoxFuture, Clock, Error, ErrorKind, Result};
@@ -71,8 +71,7 @@ struct Client {
 }
 
 struct Trouble {
-    /// On the monotonic clock.
-    until: Duration,
+    until: Instant,
     /// Whether the retries of flights under way wait as well: the server named the time.
     binding: bool,
     /// How often it was closed in a row.
@@ -93,7 +92,7 @@ impl Gate {
     /// Waits until a request may go out. `first` tells a flight's first request from its retries: a flight's own
     /// back-off is not subject to the gate, except to a time that the server named.
     pub(crate) async fn enter(&self, clock: &dyn Clock, first: bool, patience: Duration) -> Result<Permit> {
-        let deadline = clock.now().monotonic.saturating_add(patience);
+        let deadline = clock.now().plus(patience).monotonic;
         let wait = async {
             loop {
                 let decision = poll_fn(|cx| {
@@ -107,7 +106,7 @@ impl Gate {
                 match decision.await {
                     Decision::Fail(error) => return Err(error),
                     Decision::Sleep(wait) => {
-                        if clock.now().monotonic.saturating_add(wait) > deadline {
+                        if clock.now().plus(wait).monotonic > deadline {
                             return Err(paused(wait));
                         }
                         clock.sleep(wait).await;
@@ -135,11 +134,11 @@ impl Gate {
     }
 
     /// Says that a flight gave up: new flights fail at once for 1 s, doubling to 10 s, or for `retry_after` if larger.
-    pub(crate) fn close(&self, now: Duration, error: Error, retry_after: Option<Duration>) {
+    pub(crate) fn close(&self, now: Instant, error: Error, retry_after: Option<Duration>) {
         let mut client = lock(&self.client);
         let step = client.trouble.as_ref().map_or(0, |trouble| trouble.step);
         client.trouble = Some(Trouble {
-            until: now.saturating_add(retry_after.unwrap_or_default().max(pause(step))),
+            until: later(now, retry_after.unwrap_or_default().max(pause(step))),
             binding: retry_after.is_some(),
             step: step.saturating_add(1),
             error: Some(error),
@@ -157,9 +156,9 @@ impl fmt::Debug for Gate {
 
 impl Client {
     /// What a request does now; `None` is to wait for the probe that is under way.
-    fn decide(&mut self, now: Duration, first: bool) -> Option<Decision> {
+    fn decide(&mut self, now: Instant, first: bool) -> Option<Decision> {
         let Some(trouble) = &mut self.trouble else { return Some(Decision::Go { probe: false }) };
-        let left = trouble.until.saturating_sub(now);
+        let left = trouble.until.saturating_duration_since(now);
         if left.is_zero() {
             if trouble.probing {
                 return None;
@@ -193,17 +192,17 @@ impl Permit {
     }
 
     /// The endpoint asked for a pause; `binding` if it named the time itself.
-    pub(crate) fn pause(mut self, now: Duration, wait: Duration, binding: bool) {
+    pub(crate) fn pause(mut self, now: Instant, wait: Duration, binding: bool) {
         self.probe = false;
         let mut client = lock(&self.client);
-        let until = now.saturating_add(wait);
+        let until = later(now, wait);
         let step = client.trouble.as_ref().map_or(0, |trouble| trouble.step);
         client.trouble = Some(Trouble { until, binding, step, error: None, probing: false });
         wake(client);
     }
 
     /// The request failed otherwise. If it was a probe after a flight gave up, the gate closes again.
-    pub(crate) fn failed(mut self, now: Duration) {
+    pub(crate) fn failed(mut self, now: Instant) {
         if !self.probe {
             return;
         }
@@ -212,7 +211,7 @@ impl Permit {
         if let Some(trouble) = &mut client.trouble {
             trouble.probing = false;
             if trouble.error.is_some() {
-                trouble.until = now.saturating_add(pause(trouble.step));
+                trouble.until = later(now, pause(trouble.step));
                 trouble.step = trouble.step.saturating_add(1);
             }
         }
@@ -323,6 +322,11 @@ pub async fn timeout<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Ou
         timer.get_or_insert_with(|| clock.sleep(limit)).as_mut().poll(cx).map(|()| None)
     })
     .await
+}
+
+/// Waits are an hour at the most, so that only a clock at the end of time stays where it is.
+fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or(now)
 }
 
 /// How long new flights are turned away after the given number of failures in a row.

@@ -3,7 +3,7 @@ use std::{
     fmt, io,
     path::Path,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::{BoxFuture, Error, ErrorKind, gate::Gates, http::Transport};
@@ -95,8 +95,8 @@ impl fmt::Debug for Platform {
 /// A point in time on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Since an arbitrary origin; never goes back, may stand still while the machine sleeps.
-    pub monotonic: Duration,
+    /// Never goes back; may stand still while the machine sleeps.
+    pub monotonic: Instant,
     /// What the machine takes for the time of day; may jump.
     pub wall: SystemTime,
 }
@@ -106,8 +106,24 @@ impl Moment {
     /// slept nor a wall clock that was set back makes anything look younger than it is.
     #[must_use]
     pub fn since(&self, earlier: &Moment) -> Duration {
-        let monotonic = self.monotonic.saturating_sub(earlier.monotonic);
+        let monotonic = self.monotonic.saturating_duration_since(earlier.monotonic);
         self.wall.duration_since(earlier.wall).map_or(monotonic, |wall| wall.max(monotonic))
+    }
+
+    /// This moment and `duration` more, on both clocks; a clock that cannot show it stays where it is.
+    #[must_use]
+    pub fn plus(&self, duration: Duration) -> Self {
+        Self {
+            monotonic: self.monotonic.checked_add(duration).unwrap_or(self.monotonic),
+            wall: self.wall.checked_add(duration).unwrap_or(self.wall),
+        }
+    }
+
+    /// Whether both clocks are still before `deadline`. This is what a remembered token costs: two comparisons.
+    #[inline]
+    #[must_use]
+    pub fn is_before(&self, deadline: &Moment) -> bool {
+        self.monotonic < deadline.monotonic && self.wall < deadline.wall
     }
 }
 
@@ -207,16 +223,20 @@ pub trait Task: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fakes::FakeClock;
 
     #[test]
     fn the_clock_that_moved_further_decides_how_much_time_has_passed() {
+        let origin = FakeClock::default().now();
         let at = |monotonic, wall| Moment {
-            monotonic: Duration::from_secs(monotonic),
+            monotonic: origin.monotonic + Duration::from_secs(monotonic),
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(wall),
         };
         let start = at(100, 1_000);
         for (now, expected) in [(at(110, 1_010), 10), (at(110, 1_500), 500), (at(110, 10), 10), (at(90, 900), 0)] {
             assert_eq!(now.since(&start), Duration::from_secs(expected));
+            assert_eq!(now.is_before(&start.plus(Duration::from_secs(expected + 1))), true);
+            assert_eq!(now.is_before(&start.plus(Duration::from_secs(expected))), expected == 0 && now != start);
         }
     }
 }

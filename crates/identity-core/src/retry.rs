@@ -1,6 +1,6 @@
 //! Sends a request until it is answered, its budget is spent, or trying again makes no sense.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     Error, ErrorKind, Moment, Platform, Random, Result,
@@ -195,7 +195,7 @@ fn give_up(
     request: &Request,
     failure: Failure,
     attempts: u32,
-    now: Duration,
+    now: Instant,
 ) -> Result<Answer> {
     let Failure { retry_after, result, .. } = failure;
     // A probe asks whether anyone is there; its failure says nothing about an endpoint's health.

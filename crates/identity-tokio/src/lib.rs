@@ -62,7 +62,7 @@ pub fn platform() -> Platform {
         .get_or_init(|| {
             Platform::new(
                 Arc::new(transport::HyperTransport),
-                Arc::new(runtime::TokioClock::new()),
+                Arc::new(runtime::TokioClock),
                 Arc::new(runtime::StdRandom),
                 Arc::new(env::ProcessEnv),
                 Arc::new(runtime::TokioRuntime),

@@ -14,19 +14,12 @@ use tokio::{
 
 /// tokio's clock, which is the system's unless a test has paused it, and the system's time of day.
 #[derive(Debug)]
-pub(crate) struct TokioClock {
-    origin: Instant,
-}
-
-impl TokioClock {
-    pub(crate) fn new() -> Self {
-        Self { origin: Instant::now() }
-    }
-}
+pub(crate) struct TokioClock;
 
 impl Clock for TokioClock {
+    #[inline]
     fn now(&self) -> Moment {
-        Moment { monotonic: self.origin.elapsed(), wall: SystemTime::now() }
+        Moment { monotonic: Instant::now().into_std(), wall: SystemTime::now() }
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

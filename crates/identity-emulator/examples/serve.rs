@@ -1,6 +1,6 @@
 //! Starts an emulator, prints what clients need as one line of JSON, and runs until standard input ends.
 //!
-//! Arguments, each optional: `--arc-directory DIR`, `--old-arc-agent`, `--rsa`.
+//! Arguments, each optional: `--arc-directory DIR`, `--old-arc-agent`, `--rsa`, `--imds-address ADDRESS:PORT`.
 //! The line has `variables` (for each source), `identities`, `tenant_id`, `keys_url` and `control`.
 
 use std::error::Error;
@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         builder = match argument.as_str() {
             "--arc-directory" => builder.arc_directory(arguments.next().ok_or("which directory?")?),
             "--old-arc-agent" => builder.old_arc_agent(),
+            "--imds-address" => builder.imds_address(arguments.next().ok_or("which address?")?.parse()?),
             "--rsa" => builder.rsa_certificate(),
             other => return Err(format!("unknown argument {other}").into()),
         };

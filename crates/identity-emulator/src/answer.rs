@@ -107,6 +107,8 @@ impl Answer {
     }
 
     /// The connection is reset as soon as it is accepted. No request is read or recorded.
+    ///
+    /// On a connection that is open already, its next request is recorded and then reset.
     #[must_use]
     pub fn refuse() -> Self {
         Self(Plan { connection: Connection::Refuse, ..Plan::default() })
@@ -114,6 +116,8 @@ impl Answer {
 
     /// The connection is accepted and not a byte is written to it, so that not even a TLS handshake
     /// ends, until the client closes it. No request is recorded.
+    ///
+    /// On a connection that is open already, this is [`silence`](Self::silence).
     #[must_use]
     pub fn stall() -> Self {
         Self(Plan { connection: Connection::Stall, ..Plan::default() })
@@ -222,7 +226,7 @@ impl Answer {
         self
     }
 
-    /// Adds an unknown field that nests this many arrays to a JSON body.
+    /// Adds an unknown field that nests this many arrays, at most a million, to a JSON body.
     #[must_use]
     pub fn with_deep_field(mut self, depth: u32) -> Self {
         self.0.deep = Some(depth);

@@ -127,8 +127,8 @@ impl Builder {
 
     /// Sets where Azure Arc writes its challenge files; it is made if it does not exist.
     ///
-    /// The default is `/var/opt/azcmagent/tokens`, the only directory that official clients accept on
-    /// Linux; writing there usually takes root.
+    /// The default is the only directory that official clients accept: `/var/opt/azcmagent/tokens`, or
+    /// `C:\ProgramData\AzureConnectedMachineAgent\Tokens` on Windows. Writing there usually takes root.
     #[must_use]
     pub fn arc_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.arc_directory = directory.into();
@@ -181,14 +181,15 @@ impl Builder {
 
     /// Starts the emulator on the runtime that this is called on.
     ///
-    /// It needs the runtime to run: for a test that blocks it, or that stops tokio's clock, use
+    /// Needs tokio's I/O and time. It only runs while that runtime does: for a test that blocks it, or that stops tokio's clock, use
     /// [`start_in_background`](Self::start_in_background).
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] for an address that is not local or an identity or secret that cannot
+    /// [`io::ErrorKind::Other`] outside of tokio; [`io::ErrorKind::InvalidInput`] for an address that is not local or an identity or secret that cannot
     /// work; otherwise what the system says when an address cannot be bound or gives no randomness.
     pub async fn start(self) -> io::Result<Emulator> {
+        tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
         let mut tasks = JoinSet::new();
         let mut emulator = self.bind(&mut tasks)?;
         emulator.host = Host::Runtime { _tasks: tasks };
@@ -329,10 +330,11 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG).map_err(told)
 }
 
-/// Where the agent of Azure Arc keeps its challenge files on Linux.
+/// Where the agent of Azure Arc keeps its challenge files.
 ///
 /// Source: "Authenticate against Azure resources with Azure Arc-enabled servers".
-const ARC_DIRECTORY: &str = "/var/opt/azcmagent/tokens";
+const ARC_DIRECTORY: &str =
+    if cfg!(windows) { r"C:\ProgramData\AzureConnectedMachineAgent\Tokens" } else { "/var/opt/azcmagent/tokens" };
 /// The address of the real IMDS.
 pub(crate) const IMDS_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
 /// Connections that wait to be accepted: the highest limit of Linux as it comes.

@@ -115,15 +115,14 @@ async fn add(shared: &Shared, request: Request<Incoming>) -> Handled {
     if order.always.is_none() && order.script.is_empty() {
         return Err((400, "give `always` or `script`".to_owned()));
     }
-    if order.times.saturating_mul(order.script.len()) > MAX_QUEUED {
+    let more = order.times.saturating_mul(order.script.len());
+    if more.saturating_add(shared.faults.queued(source)) > MAX_QUEUED {
         return Err((400, format!("at most {MAX_QUEUED} answers can be queued")));
     }
     if let Some(plan) = order.always {
         shared.faults.always(source, Answer(plan));
     }
-    for _ in 0..order.times {
-        shared.faults.script(source, order.script.iter().cloned().map(Answer));
-    }
+    shared.faults.repeat(source, order.times, order.script);
     Ok(None)
 }
 
@@ -156,5 +155,5 @@ fn is_local(host: &str) -> bool {
     ["127.0.0.1", "localhost", "[::1]"].contains(&name)
 }
 
-/// Answers that one order may queue.
+/// Answers that may be queued from here for one source.
 const MAX_QUEUED: usize = 10_000;

@@ -48,16 +48,22 @@ impl Faults {
 
     /// Answers the next requests so, one answer for each, after those that are queued already.
     pub fn script(&self, source: impl Into<Option<Source>>, answers: impl IntoIterator<Item = Answer>) {
-        if let Some(row) = lock(&self.0.queued).get_mut(row(source.into())) {
-            row.extend(answers.into_iter().map(|answer| Arc::new(answer.0)));
-        }
+        let script = answers.into_iter().map(|answer| answer.0).collect();
+        self.repeat(source.into(), 1, script);
     }
 
     /// Answers the next `count` requests so.
     pub fn times(&self, source: impl Into<Option<Source>>, count: usize, answer: Answer) {
-        let plan = Arc::new(answer.0);
-        if let Some(row) = lock(&self.0.queued).get_mut(row(source.into())) {
-            row.extend(std::iter::repeat_n(plan, count));
+        self.repeat(source.into(), count, vec![answer.0]);
+    }
+
+    /// Queues a script so many times.
+    pub(crate) fn repeat(&self, source: Option<Source>, times: usize, script: Vec<Plan>) {
+        let script: Vec<Arc<Plan>> = script.into_iter().map(Arc::new).collect();
+        if let Some(row) = lock(&self.0.queued).get_mut(row(source)) {
+            for _ in 0..times {
+                row.extend(script.iter().cloned());
+            }
         }
     }
 
@@ -84,20 +90,18 @@ impl Faults {
         self.0.released.subscribe()
     }
 
-    /// Takes the answer for a connection, if it is one that is given before a request is read.
+    /// Takes the next answer for a new connection, if it is one that is given before a request is read.
     pub(crate) fn take_at_accept(&self, source: Source) -> Connection {
-        match self.take_if(source, Plan::is_at_accept) {
-            Some(plan) => plan.connection,
-            None => Connection::Serve,
-        }
+        let plan = self.take_if(source, Plan::is_at_accept);
+        plan.map_or(Connection::Serve, |plan| plan.connection)
     }
 
-    /// Takes the answer for a request.
+    /// Takes the next answer for a request.
     pub(crate) fn take(&self, source: Source) -> Arc<Plan> {
-        // A request on an open connection skips what is meant for new connections.
-        self.take_if(source, |plan| !plan.is_at_accept()).unwrap_or_default()
+        self.take_if(source, |_| true).unwrap_or_default()
     }
 
+    /// Takes the next answer unless it is not wanted.
     fn take_if(&self, source: Source, wanted: impl Fn(&Plan) -> bool) -> Option<Arc<Plan>> {
         let rows = [row(Some(source)), row(None)];
         {

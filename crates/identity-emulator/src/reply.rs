@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
-use crate::answer::{Connection, ExpiryFormat, Plan};
+use crate::answer::{ExpiryFormat, Plan};
 use crate::endpoints::{Grant, Outcome, Refusal, decide};
 use crate::gzip;
 use crate::lock;
@@ -33,11 +33,8 @@ pub(crate) struct Filling {
     pub(crate) len: u64,
 }
 
-/// Works out the answer to a request. `None` if the plan is to say nothing.
-pub(crate) fn reply(shared: &Shared, request: &Request, plan: &Plan) -> Option<Reply> {
-    if plan.connection != Connection::Serve {
-        return None;
-    }
+/// Works out the answer to a request.
+pub(crate) fn reply(shared: &Shared, request: &Request, plan: &Plan) -> Reply {
     let mut reply = Reply::default();
     if let Some(raw) = &plan.raw {
         reply.raw = Some(with_token(shared, request, plan, raw));
@@ -54,12 +51,12 @@ pub(crate) fn reply(shared: &Shared, request: &Request, plan: &Plan) -> Option<R
         real(shared, request, plan, &mut reply);
     }
     if reply.raw.is_some() {
-        return Some(reply);
+        return reply;
     }
     if reply.body.last() == Some(&b'}')
         && let Some(depth) = plan.deep
     {
-        let depth = depth as usize;
+        let depth = depth.min(MAX_DEPTH) as usize;
         reply.body.pop();
         reply.body.extend_from_slice(b",\"unknown\":");
         reply.body.resize(reply.body.len() + depth, b'[');
@@ -83,7 +80,7 @@ pub(crate) fn reply(shared: &Shared, request: &Request, plan: &Plan) -> Option<R
         reply.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
     }
     reply.headers.extend(plan.headers.iter().cloned());
-    Some(reply)
+    reply
 }
 
 /// The answer of the service, its token bent as the plan says.
@@ -242,6 +239,9 @@ pub(crate) fn json_body(value: &Value) -> Vec<u8> {
 pub(crate) fn has_header(headers: &[(String, String)], name: &str) -> bool {
     headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
 }
+
+/// Arrays that a deep field nests at most.
+const MAX_DEPTH: u32 = 1_000_000;
 
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
 

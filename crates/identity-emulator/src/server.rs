@@ -132,11 +132,15 @@ async fn handle(shared: &Shared, source: Source, request: hyper::Request<Incomin
     if plan.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(plan.delay_ms)).await;
     }
+    match plan.connection {
+        Connection::Serve => {}
+        Connection::Refuse => return Handled::Script(Script::Reset),
+        Connection::Stall | Connection::Silence => return Handled::Script(Script::Silence),
+    }
     let reply = match refused {
-        Some(status) => Some(Reply { status, ..Reply::default() }),
+        Some(status) => Reply { status, ..Reply::default() },
         None => reply(shared, &request, &plan),
     };
-    let Some(reply) = reply else { return Handled::Script(Script::Silence) };
     if reply.raw.is_none() {
         lock(&shared.log).answered(ticket, reply.status);
         shared.changed.send_replace(());

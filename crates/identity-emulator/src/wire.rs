@@ -13,6 +13,8 @@ use crate::text::{Calendar, epoch_seconds};
 
 /// What to do with a connection once hyper has let go of it.
 pub(crate) enum Script {
+    /// Reset it.
+    Reset,
     /// Say nothing until the client goes.
     Silence,
     /// Send this, then close.
@@ -50,6 +52,7 @@ impl Script {
 
     pub(crate) async fn play<S: Socket>(self, mut socket: S) -> io::Result<()> {
         match self {
+            Self::Reset => socket.tcp().set_zero_linger(),
             Self::Silence => drain(&mut socket).await,
             Self::Send(sending) => sending.send(socket).await,
         }

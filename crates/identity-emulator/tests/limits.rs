@@ -94,6 +94,10 @@ fn a_connection_serves_several_requests() {
         assert_eq!(Response::parse(&buffer[..len]).status, 200);
     }
     assert_eq!((emulator.request_count(None), emulator.connections(Source::Imds).accepted), (3, 1));
+    emulator.faults().next(Source::Imds, Answer::refuse());
+    stream.write_all(bytes.as_bytes()).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!((emulator.request_count(None), emulator.requests()[3].status()), (4, None));
 }
 
 #[test]
@@ -203,4 +207,31 @@ fn two_emulators_share_no_secret() {
         assert_ne!(variable(&one, source, name), variable(&two, source, name));
     }
     assert_ne!(one.service_fabric_thumbprint(), two.service_fabric_thumbprint());
+}
+
+#[test]
+fn orders_cannot_fill_the_memory() {
+    let emulator = builder().start_in_background().unwrap();
+    let order = |body: &str| control(&emulator, "POST", "/__emulator/faults", body).status;
+    let deep = r#"{"source":"imds","times":9999,"script":[{"deep":4294967295}]}"#;
+    assert_eq!(order(deep), 204);
+    assert_eq!(order(deep), 400, "no more than 10,000 are queued");
+    assert!(imds(&emulator).body.len() < 2_100_000);
+    emulator.faults().clear();
+
+    let headers = (0..1_000).map(|number| format!("[\"X-{number}\",\"1\"]")).collect::<Vec<_>>().join(",");
+    assert_eq!(order(&format!(r#"{{"always":{{"headers":[{headers}]}}}}"#)), 204);
+    assert!(imds(&emulator).head.lines().count() > 1_000);
+    emulator.faults().always(None, Answer::real().with_header("X-Long", "y".repeat(1 << 20)));
+    assert_eq!(imds(&emulator).header("x-long").unwrap().len(), 1 << 20);
+    emulator.faults().always(None, Answer::real().with_header("Bad Name", "a\r\nInjected: b"));
+    assert_eq!(imds(&emulator).header("injected"), Some("b"), "what is ordered is sent");
+}
+
+#[test]
+fn outside_of_tokio_there_is_an_error_and_no_panic() {
+    let mut start = std::pin::pin!(builder().start());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(result) = start.as_mut().poll(&mut context) else { panic!("it waits") };
+    assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::Other);
 }

@@ -7,23 +7,44 @@ use std::{
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 use zeroize::Zeroizing;
 
-/// A connection, plain or secured.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// An open connection. Builds without TLS know what it is, which makes them smaller.
+#[cfg(not(feature = "tls"))]
+pub(crate) type Stream = TcpStream;
+#[cfg(feature = "tls")]
+pub(crate) type Stream = Box<dyn Duplex>;
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+#[cfg(feature = "tls")]
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+#[cfg(feature = "tls")]
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A connection as it is, without TLS.
+#[cfg(not(feature = "tls"))]
+pub(crate) fn plain(stream: TcpStream) -> Stream {
+    stream
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn plain(stream: TcpStream) -> Stream {
+    Box::new(stream)
+}
 
 /// A connection as hyper wants it.
 pub(crate) struct Io {
-    stream: Box<dyn Stream>,
+    stream: Stream,
     /// hyper's uninitialised buffer can be reached without `unsafe` only by way of a copy. Wiped on drop.
     buffer: Zeroizing<Vec<u8>>,
 }
 
 impl Io {
-    pub(crate) fn new(stream: Box<dyn Stream>) -> Self {
+    pub(crate) fn new(stream: Stream) -> Self {
         Self { stream, buffer: Zeroizing::new(vec![0; BUFFER_SIZE]) }
     }
 }

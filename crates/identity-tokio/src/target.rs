@@ -1,9 +1,6 @@
 //! What a URL says about where a request goes. Strict: what could be read in two ways is refused.
 
-use std::{
-    borrow::Cow,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::{borrow::Cow, net::Ipv6Addr};
 
 use identity_core::http::{TransportError, TransportErrorKind};
 
@@ -14,8 +11,6 @@ pub(crate) struct Target<'a> {
     pub(crate) secure: bool,
     /// The host's name or address, without brackets.
     pub(crate) host: &'a str,
-    /// The host's address, if the URL has one in place of a name.
-    pub(crate) ip: Option<IpAddr>,
     pub(crate) port: u16,
     /// The value of the `host` header.
     pub(crate) authority: &'a str,
@@ -57,22 +52,22 @@ impl<'a> Target<'a> {
             Some(digits) => read_port(digits).ok_or("the URL has a port that is none")?,
             None => default_port,
         };
-        let (host, ip) = if let Some(inner) = bracketed.strip_prefix('[') {
+        let host = if let Some(inner) = bracketed.strip_prefix('[') {
             let host = inner.strip_suffix(']').unwrap_or_default();
-            let ip = host.parse::<Ipv6Addr>().map_err(|_| "the URL has brackets around what is no IPv6 address")?;
-            (host, Some(IpAddr::V6(ip)))
+            if host.parse::<Ipv6Addr>().is_err() {
+                return Err("the URL has brackets around what is no IPv6 address");
+            }
+            host
         } else {
-            if bracketed.is_empty()
-                || !bracketed.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-            {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+            if bracketed.is_empty() || !bracketed.bytes().all(fits) {
                 return Err("the URL has no host, or one with a character that no host has");
             }
-            (bracketed, bracketed.parse::<Ipv4Addr>().ok().map(IpAddr::V4))
+            bracketed
         };
         Ok(Self {
             secure,
             host,
-            ip,
             port,
             authority: if port == default_port { bracketed } else { authority },
             path: if path.starts_with('/') { path.into() } else { ["/", path].concat().into() },
@@ -86,4 +81,76 @@ fn read_port(digits: &str) -> Option<u16> {
         return None;
     }
     digits.parse().ok().filter(|port| *port != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        for (url, secure, host, port, authority, path) in [
+            ("http://localhost", false, "localhost", 80, "localhost", "/"),
+            ("HTTP://LocalHost:80/a", false, "LocalHost", 80, "LocalHost", "/a"),
+            ("http://localhost:443", false, "localhost", 443, "localhost:443", "/"),
+            ("https://localhost:443/x?y=1&z=%2F", true, "localhost", 443, "localhost", "/x?y=1&z=%2F"),
+            ("https://10.0.0.1:2377?a=/b?c:d", true, "10.0.0.1", 2377, "10.0.0.1:2377", "/?a=/b?c:d"),
+            ("http://[::1]:8080/@:]", false, "::1", 8080, "[::1]:8080", "/@:]"),
+            ("http://[fe80::1]", false, "fe80::1", 80, "[fe80::1]", "/"),
+            ("http://a_b-c.example.:65535//x", false, "a_b-c.example.", 65535, "a_b-c.example.:65535", "//x"),
+        ] {
+            let expected = Target { secure, host, port, authority, path: path.into() };
+            assert_eq!(Target::parse(url).unwrap(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_without_being_repeated() {
+        for url in [
+            "",
+            "localhost",
+            "/path",
+            "//localhost/",
+            "ftp://localhost/canary",
+            "file:///canary",
+            "http:/localhost",
+            "http:localhost",
+            " http://localhost",
+            "http://localhost/canary x",
+            "http://localhost/canary\r\nx: y",
+            "http://localhost/\0",
+            "http://localhost/\u{e4}",
+            "http://localhost\\@evil.example/canary",
+            "http://user:canary@localhost/",
+            "http://canary@localhost",
+            "http://localhost/#canary",
+            "http://",
+            "http:///canary",
+            "http://:80/",
+            "http://?canary",
+            "http://localhost:/",
+            "http://localhost:0/",
+            "http://localhost:65536/",
+            "http://localhost:+80/",
+            "http://localhost:-1/",
+            "http://localhost:80a/",
+            "http://localhost:80:80/",
+            "http://local%68ost/",
+            "http://a,b/",
+            "http://[::1/",
+            "http://[]/",
+            "http://[::1]x/",
+            "http://[::1]x:80/",
+            "http://[127.0.0.1]/",
+            "http://[fe80::1%25eth0]/",
+            "http://[localhost]/",
+            "http://x[::1]/",
+            "http://::1/",
+            "http://[[::1]]/",
+        ] {
+            let error = Target::parse(url).expect_err(url);
+            assert_eq!(error.kind(), TransportErrorKind::Refused, "{url}");
+            assert!(!error.to_string().contains("canary"), "{url}: {error}");
+        }
+    }
 }

@@ -26,13 +26,10 @@ pub(crate) async fn secure(
     stream: TcpStream,
     target: &Target<'_>,
     thumbprint: [u8; 20],
-) -> Result<Box<dyn Stream>, TransportError> {
+) -> Result<Stream, TransportError> {
     let tls = |error: String| TransportError::new(TransportErrorKind::Tls, error);
-    let name = match target.ip {
-        Some(ip) => ServerName::from(ip),
-        None => ServerName::try_from(target.host.to_owned())
-            .map_err(|error| TransportError::new(TransportErrorKind::Refused, format!("{}: {error}", target.host)))?,
-    };
+    let name = ServerName::try_from(target.host.to_owned())
+        .map_err(|error| TransportError::new(TransportErrorKind::Refused, format!("{}: {error}", target.host)))?;
     let provider = Arc::new(default_provider());
     let verifier = Arc::new(Pinned { thumbprint, provider: Arc::clone(&provider) });
     let mut config = ClientConfig::builder_with_provider(provider)

@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     connect::connect,
-    stream::{Io, Stream},
+    stream::{Io, Stream, plain},
     target::Target,
 };
 
@@ -106,9 +106,9 @@ async fn exchange(request: &mut Request, url: &str, phase: &AtomicU8) -> Result<
 }
 
 /// Opens a connection that is as secure as the URL says.
-async fn open(target: &Target<'_>, request: &Request) -> Result<Box<dyn Stream>> {
+async fn open(target: &Target<'_>, request: &Request) -> Result<Stream> {
     match (target.secure, &request.trust) {
-        (false, ServerTrust::Roots) => Ok(Box::new(connect(target, request.reach).await?)),
+        (false, ServerTrust::Roots) => Ok(plain(connect(target, request.reach).await?)),
         (false, _) => Err(refused("a pinned certificate needs an https URL")),
         #[cfg(feature = "tls")]
         (true, ServerTrust::PinnedSha1(thumbprint)) => {
@@ -186,9 +186,13 @@ async fn read(answer: hyper::Response<Incoming>, limit: usize) -> Result<Respons
         append(&mut bytes, all);
         break;
     }
-    let text = |value: &HeaderValue| String::from_utf8(value.as_bytes().to_vec()).ok();
-    let headers = head.headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)));
-    Ok(Response::new(head.status.as_u16(), headers.collect(), take(&mut *bytes)))
+    let mut headers = Vec::new();
+    for (name, value) in &head.headers {
+        if let Ok(value) = str::from_utf8(value.as_bytes()) {
+            headers.push((name.as_str().to_owned(), value.to_owned()));
+        }
+    }
+    Ok(Response::new(head.status.as_u16(), headers, take(&mut *bytes)))
 }
 
 /// Refuses what hyper lets pass: compression, a body whose end could be read in two ways, another protocol.
@@ -239,7 +243,7 @@ fn no_connection(limit: Duration) -> TransportError {
 }
 
 fn too_late(kind: TransportErrorKind, what: &str, limit: Duration) -> TransportError {
-    TransportError::new(kind, format!("{what} within {} ms", limit.as_millis()))
+    TransportError::new(kind, format!("{what} within {} ms", limit.as_millis() as u64))
 }
 
 fn refused(why: impl Into<String>) -> TransportError {

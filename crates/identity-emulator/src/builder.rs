@@ -181,13 +181,14 @@ impl Builder {
 
     /// Starts the emulator on the runtime that this is called on.
     ///
-    /// Needs tokio's I/O and time. It only runs while that runtime does: for a test that blocks it, or that stops tokio's clock, use
-    /// [`start_in_background`](Self::start_in_background).
+    /// Needs tokio's I/O and time, and only runs while that runtime does: for a test that blocks it,
+    /// or that stops tokio's clock, use [`start_in_background`](Self::start_in_background).
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::Other`] outside of tokio; [`io::ErrorKind::InvalidInput`] for an address that is not local or an identity or secret that cannot
-    /// work; otherwise what the system says when an address cannot be bound or gives no randomness.
+    /// [`io::ErrorKind::Other`] outside of tokio; [`io::ErrorKind::InvalidInput`] for an address that is
+    /// not local and for a tenant, identity or secret that cannot work; otherwise what the system says
+    /// when an address cannot be bound or there is no randomness.
     pub async fn start(self) -> io::Result<Emulator> {
         tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
         let mut tasks = JoinSet::new();

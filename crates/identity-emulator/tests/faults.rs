@@ -15,7 +15,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime};
 
 use common::{Response, builder, claims, control, imds, imds_bytes, imds_request};
-use identity_emulator::{Answer, Emulator, ExpiryFormat, Source};
+use identity_emulator::{Answer, ExpiryFormat, Source};
 
 fn with(answer: Answer) -> Response {
     let emulator = builder().start_in_background().unwrap();
@@ -300,10 +300,19 @@ fn block_on(future: impl Future<Output = ()>) {
 }
 
 #[tokio::test]
-async fn it_runs_on_the_runtime_of_its_caller() {
-    let emulator: Emulator = builder().start().await.unwrap();
-    let emulator = std::sync::Arc::new(emulator);
+async fn it_runs_on_the_runtime_of_its_caller_and_stops_when_dropped() {
+    let emulator = std::sync::Arc::new(builder().start().await.unwrap());
     let shared = std::sync::Arc::clone(&emulator);
     let answer = tokio::task::spawn_blocking(move || imds(&shared).status).await.unwrap();
     assert_eq!((answer, emulator.request_count(Source::Imds)), (200, 1));
+
+    let address = emulator.address(Source::Imds);
+    let open = tokio::net::TcpStream::connect(address).await.unwrap();
+    emulator.wait_until(|emulator| emulator.connections(Source::Imds).open == 1).await;
+    drop(emulator);
+    open.readable().await.unwrap();
+    assert!(matches!(open.try_read(&mut [0]), Ok(0)), "the open connection is closed");
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
 }

@@ -114,3 +114,19 @@ fn plain_http_gets_no_answer() {
     assert!(!answer.unwrap_or_default().starts_with(b"HTTP"));
     assert_eq!(emulator.request_count(None), 0);
 }
+
+#[test]
+fn a_stall_comes_before_the_handshake() {
+    let emulator = builder().start_in_background().unwrap();
+    let reads = |stall: bool| {
+        if stall {
+            emulator.faults().next(Source::ServiceFabric, Answer::stall());
+        }
+        let mut stream = TcpStream::connect(emulator.address(Source::ServiceFabric)).unwrap();
+        stream.write_all(&request("GET", "/", &[], "")).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+        stream.read(&mut [0])
+    };
+    assert_eq!(reads(false).unwrap(), 1, "an alert, because this is no handshake");
+    reads(true).unwrap_err();
+}

@@ -83,3 +83,80 @@ impl Hasher for Number {
         self.0 = number;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::HashSet,
+        future::pending,
+        sync::mpsc::{Sender, channel},
+    };
+
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn runtimes_are_told_apart() {
+        let (one, two) = (runtime(), runtime());
+        let current = || async { TokioRuntime.current() };
+        assert_eq!(TokioRuntime.current(), None);
+        assert_eq!(one.block_on(current()), one.block_on(current()));
+        assert_ne!(one.block_on(current()), two.block_on(current()));
+        assert_eq!(TokioRuntime.current(), None);
+    }
+
+    #[test]
+    fn without_a_runtime_the_work_is_given_back() {
+        let (sender, receiver) = channel();
+        let work = TokioRuntime.spawn(Box::pin(async move { sender.send(1).unwrap() })).err().unwrap();
+        runtime().block_on(work);
+        assert_eq!(receiver.recv(), Ok(1));
+    }
+
+    #[test]
+    fn a_task_runs_on_without_its_handle_and_ends_when_aborted() {
+        struct Told(Sender<&'static str>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.send("dropped").unwrap();
+            }
+        }
+        runtime().block_on(async {
+            let (sender, receiver) = channel();
+            drop(TokioRuntime.spawn(Box::pin(async move { sender.send("ran").unwrap() })));
+            tokio::task::yield_now().await;
+            assert_eq!(receiver.try_recv(), Ok("ran"));
+
+            let (sender, receiver) = channel();
+            let told = Told(sender);
+            let work = async move {
+                let _told = told;
+                pending().await
+            };
+            let task = TokioRuntime.spawn(Box::pin(work)).ok().unwrap();
+            tokio::task::yield_now().await;
+            assert!(receiver.try_recv().is_err());
+            task.abort();
+            tokio::task::yield_now().await;
+            assert_eq!(receiver.try_recv(), Ok("dropped"));
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_is_the_runtimes() {
+        let before = TokioClock.now();
+        TokioClock.sleep(Duration::from_secs(3600)).await;
+        assert!(TokioClock.now().monotonic - before.monotonic >= Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn numbers_differ() {
+        let numbers: HashSet<_> = (0..1000).map(|_| StdRandom.next()).collect();
+        assert_eq!(numbers.len(), 1000);
+        let spread = numbers.iter().fold((0, u64::MAX), |(or, and), number| (or | number, and & number));
+        assert_eq!(spread, (u64::MAX, 0), "every bit is used");
+    }
+}

@@ -13,9 +13,10 @@ use tracing::{debug, warn};
 use crate::{
     entry::Entry,
     flight::{Flight, Outcome, Waiter},
+    front::Front,
     key::{self, Lookup},
     state::{Failure, Node, State},
-    sync::{Mutex, Slot, lock},
+    sync::{Mutex, lock},
 };
 
 /// How a credential gets a token when none is remembered.
@@ -90,7 +91,7 @@ pub struct TokenCache(Arc<Inner>);
 
 pub(crate) struct Inner {
     /// What a hit needs comes first.
-    front: [Slot<Entry>; key::SLOTS],
+    front: Front,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     platform: Platform,
@@ -103,7 +104,7 @@ impl TokenCache {
     #[must_use]
     pub fn new(platform: &Platform, fetch: Arc<dyn Fetch>, options: CacheOptions) -> Self {
         Self(Arc::new(Inner {
-            front: std::array::from_fn(|_| Slot::empty()),
+            front: Front::new(),
             clock: Arc::clone(platform.clock()),
             state: Mutex::new(State::default()),
             platform: platform.clone(),
@@ -126,12 +127,14 @@ impl TokenCache {
     /// the flight is ended.
     #[inline]
     pub fn get<'a>(&'a self, lookup: Lookup<'a>) -> TokenFuture<'a> {
-        if lookup.claims.is_none()
-            && let Some(token) = self.0.hit(&lookup).or_else(|| self.0.look(&lookup))
+        // The parts are passed on one by one, so that a hit builds no `Lookup` in memory: a sixth of its instructions.
+        let Lookup { scopes, tenant, subject, cae, claims, context } = lookup;
+        if claims.is_none()
+            && let Some(token) = self.0.hit(scopes, tenant, subject, cae)
         {
             return TokenFuture::ready(Ok(token));
         }
-        self.0.miss(lookup)
+        self.0.miss(scopes, tenant, subject, cae, claims, context)
     }
 
     #[cfg(test)]
@@ -158,11 +161,11 @@ enum Step {
 }
 
 impl Inner {
-    /// Finds a token without a lock, if nothing else has to be done.
+    /// Finds a token that needs nothing else to be done.
     #[inline]
-    fn hit(&self, lookup: &Lookup<'_>) -> Option<AccessToken> {
-        self.front.get(key::slot(lookup))?.read(|entry| {
-            let good = entry.key.matches(lookup) && self.clock.now().is_before(&entry.quiet_until);
+    fn hit(&self, scopes: &[&str], tenant: &str, subject: &str, cae: bool) -> Option<AccessToken> {
+        self.front.read(key::slot(scopes, tenant, subject), |entry| {
+            let good = entry.key.is(scopes, tenant, subject, cae) && self.clock.is_before(&entry.quiet_until);
             good.then(|| {
                 entry.mark_used();
                 entry.token.clone()
@@ -170,8 +173,7 @@ impl Inner {
         })
     }
 
-    /// Finds a fresh token under the lock.
-    #[cold]
+    /// Finds a fresh token under the cache's lock.
     fn look(self: &Arc<Self>, lookup: &Lookup<'_>) -> Option<AccessToken> {
         let now = self.clock.now();
         let mut state = lock(&self.state);
@@ -206,7 +208,7 @@ impl Inner {
             start = runtime.map(|runtime| node.start(None, lookup.context, runtime, order));
             self.publish(node, entry.with_life(life));
         } else {
-            self.show(&entry);
+            self.front.set(entry.key.slot, &entry);
         }
         Some((entry.token.clone(), start))
     }
@@ -221,19 +223,26 @@ impl Inner {
     /// Makes `entry` what is known about its key.
     fn publish(&self, node: &mut Node, entry: Entry) {
         let entry = Arc::new(entry);
-        self.show(&entry);
+        self.front.set(entry.key.slot, &entry);
         node.entry = Some(entry);
     }
 
-    /// Lets `entry` be found without the lock.
-    fn show(&self, entry: &Arc<Entry>) {
-        if let Some(slot) = self.front.get(entry.key.slot) {
-            slot.set(Some(Arc::clone(entry)));
-        }
-    }
-
     #[cold]
-    fn miss<'a>(self: &'a Arc<Self>, lookup: Lookup<'a>) -> TokenFuture<'a> {
+    fn miss<'a>(
+        self: &'a Arc<Self>,
+        scopes: &'a [&'a str],
+        tenant: &'a str,
+        subject: &'a str,
+        cae: bool,
+        claims: Option<&'a str>,
+        context: CallContext,
+    ) -> TokenFuture<'a> {
+        let lookup = Lookup { scopes, tenant, subject, cae, claims, context };
+        if lookup.claims.is_none()
+            && let Some(token) = self.look(&lookup)
+        {
+            return TokenFuture::ready(Ok(token));
+        }
         TokenFuture::pending(async move {
             let name = self.fetch.name();
             self.acquire(lookup)
@@ -308,7 +317,7 @@ impl Inner {
         let Some(runtime) = runtime else {
             return old.map_or_else(|| Step::Failed(no_runtime()), |old| Step::Token(old.token.clone()));
         };
-        let mut evicted = |entry: Arc<Entry>| self.forget(&entry);
+        let mut evicted = |entry: Arc<Entry>| self.front.clear(entry.key.slot, &entry);
         let node = state.insert(lookup, hash, self.options.capacity, &mut evicted);
         let (flight, ask) = node.start(lookup.claims, lookup.context, runtime, order);
         let waiter = Waiter::new(&flight, Arc::downgrade(self));
@@ -411,15 +420,6 @@ impl Inner {
                 debug!(credential = self.fetch.name(), scopes = ?flight.key.scopes, %error, kept = usable.is_some(), "token request failed");
                 Outcome::Failed(error)
             }
-        }
-    }
-
-    /// Takes an evicted entry out of the lock-free look as well.
-    fn forget(&self, entry: &Arc<Entry>) {
-        if let Some(slot) = self.front.get(entry.key.slot)
-            && slot.read(|shown| Arc::ptr_eq(shown, entry).then_some(())).is_some()
-        {
-            slot.set(None);
         }
     }
 }

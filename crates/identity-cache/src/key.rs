@@ -1,5 +1,7 @@
 use identity_core::CallContext;
 
+use crate::front::SLOTS;
+
 /// What a caller asks for. Everything that changes the token is here, except what is fixed for the whole cache
 /// (authority, client, identity); looking up borrows it and builds no key.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +35,7 @@ impl Key {
     pub(crate) fn new(lookup: &Lookup<'_>, hash: u64) -> Self {
         Self {
             hash,
-            slot: slot(lookup),
+            slot: slot(lookup.scopes, lookup.tenant, lookup.subject),
             scopes: lookup.scopes.iter().map(ToString::to_string).collect(),
             tenant: lookup.tenant.to_owned(),
             subject: lookup.subject.to_owned(),
@@ -41,12 +43,16 @@ impl Key {
         }
     }
 
-    #[inline]
     pub(crate) fn matches(&self, lookup: &Lookup<'_>) -> bool {
-        self.cae == lookup.cae
-            && self.tenant == lookup.tenant
-            && self.subject == lookup.subject
-            && match (self.scopes.as_slice(), lookup.scopes) {
+        self.is(lookup.scopes, lookup.tenant, lookup.subject, lookup.cae)
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, scopes: &[&str], tenant: &str, subject: &str, cae: bool) -> bool {
+        self.cae == cae
+            && self.tenant == tenant
+            && self.subject == subject
+            && match (self.scopes.as_slice(), scopes) {
                 ([own], [asked]) => own == asked,
                 (own, asked) => same_set(own, asked),
             }
@@ -54,29 +60,26 @@ impl Key {
 }
 
 /// Whether both lists hold the same scopes; order and repetition do not matter.
+#[cold]
 fn same_set(own: &[String], asked: &[&str]) -> bool {
     asked.iter().all(|scope| own.iter().any(|own| own == scope)) && own.iter().all(|own| asked.contains(&own.as_str()))
 }
 
-/// The place in which a key is looked for without a lock: by the length of its first scope and the part in which Azure's
-/// scopes differ, behind `https://`. Two keys may share a place; then one of them is found under the lock.
+/// The slot in which a hit looks for its key: by the length of the first scope and the part in which Azure's scopes
+/// differ, behind `https://`, and by the beginnings of tenant and subject. Two keys may share a slot; then one of them is
+/// found under the cache's lock.
 #[inline]
-pub(crate) fn slot(lookup: &Lookup<'_>) -> usize {
-    let scope = lookup.scopes.first().map_or(&b""[..], |scope| scope.as_bytes());
-    let mut bits = scope.len() as u64 ^ lookup.subject.len() as u64 ^ u64::from(lookup.cae) << 16;
-    if let Some((_, rest)) = scope.split_at_checked(8)
-        && let Some((first, rest)) = rest.split_first_chunk::<8>()
-    {
-        bits ^= u64::from_le_bytes(*first);
-        if let Some(second) = rest.first_chunk::<8>() {
-            bits ^= u64::from_le_bytes(*second).rotate_left(29);
+pub(crate) fn slot(scopes: &[&str], tenant: &str, subject: &str) -> usize {
+    let Some(scope) = scopes.first() else { return 0 };
+    let mut bits = scope.len() as u64;
+    if let Some(part) = scope.as_bytes().get(8..24) {
+        let (words, _) = part.as_chunks::<8>();
+        bits = words.iter().fold(bits, |bits, word| bits.rotate_left(29) ^ u64::from_le_bytes(*word));
+    }
+    for text in [tenant, subject] {
+        if let Some(word) = text.as_bytes().first_chunk::<8>() {
+            bits = bits.rotate_left(7) ^ u64::from_le_bytes(*word);
         }
-    }
-    if let Some(subject) = lookup.subject.as_bytes().first_chunk::<8>() {
-        bits ^= u64::from_le_bytes(*subject);
-    }
-    if let Some(tenant) = lookup.tenant.as_bytes().first_chunk::<8>() {
-        bits ^= u64::from_le_bytes(*tenant).rotate_left(7);
     }
     (bits.wrapping_mul(SEED) >> (u64::BITS - SLOTS.ilog2())) as usize
 }
@@ -111,9 +114,6 @@ fn mix(bytes: &[u8]) -> u64 {
     };
     step(hash, last)
 }
-
-/// A power of two.
-pub(crate) const SLOTS: usize = 64;
 
 /// 2^64 divided by the golden ratio, as in Knuth, "The Art of Computer Programming", volume 3, section 6.4.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -171,9 +171,9 @@ mod tests {
         let mut counts = [0u32; SLOTS];
         for i in 0..6400 {
             let scope = format!("https://account{i}.blob.core.windows.net/.default");
-            counts[slot(&lookup(&[&scope], "", "", false))] += 1;
+            counts[slot(&[&scope], "", "")] += 1;
         }
-        assert!(counts.iter().all(|&count| (25..400).contains(&count)), "{counts:?}");
+        assert!(counts.iter().all(|&count| (100..400).contains(&count)), "{counts:?}");
     }
 
     #[test]
@@ -181,9 +181,9 @@ mod tests {
         let mut counts = [0u32; SLOTS];
         for i in 0..6400u32 {
             let subject = format!("{:08x}", i.wrapping_mul(0x9e37_79b9));
-            counts[slot(&lookup(&["https://graph.microsoft.com/.default"], "", &subject, false))] += 1;
-            counts[slot(&lookup(&["https://graph.microsoft.com/.default"], &subject, "", false))] += 1;
+            counts[slot(&["https://graph.microsoft.com/.default"], "", &subject)] += 1;
+            counts[slot(&["https://graph.microsoft.com/.default"], &subject, "")] += 1;
         }
-        assert!(counts.iter().all(|&count| (50..800).contains(&count)), "{counts:?}");
+        assert!(counts.iter().all(|&count| (200..800).contains(&count)), "{counts:?}");
     }
 }

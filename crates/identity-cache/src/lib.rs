@@ -17,6 +17,7 @@
 mod cache;
 mod entry;
 mod flight;
+mod front;
 mod key;
 mod state;
 mod sync;

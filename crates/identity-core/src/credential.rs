@@ -60,15 +60,20 @@ pub trait TokenCredential: fmt::Debug + Send + Sync {
 pub struct TokenFuture<'a>(State<'a>);
 
 enum State<'a> {
-    Ready(Option<Result<AccessToken, Error>>),
+    Token(AccessToken),
+    Failed(Error),
     Pending(BoxFuture<'a, Result<AccessToken, Error>>),
+    Taken,
 }
 
 impl<'a> TokenFuture<'a> {
     /// A future that is done.
     #[inline]
     pub fn ready(result: Result<AccessToken, Error>) -> Self {
-        Self(State::Ready(Some(result)))
+        Self(match result {
+            Ok(token) => State::Token(token),
+            Err(error) => State::Failed(error),
+        })
     }
 
     /// A future that has work to do; it moves to the heap.
@@ -85,7 +90,8 @@ impl<'a> TokenFuture<'a> {
     /// The future itself, to be awaited.
     pub fn try_ready(self) -> Result<Result<AccessToken, Error>, Self> {
         match self.0 {
-            State::Ready(Some(result)) => Ok(result),
+            State::Token(token) => Ok(Ok(token)),
+            State::Failed(error) => Ok(Err(error)),
             other => Err(Self(other)),
         }
     }
@@ -96,10 +102,14 @@ impl Future for TokenFuture<'_> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
+        if let State::Pending(work) = &mut self.0 {
+            return work.as_mut().poll(cx);
+        }
+        match std::mem::replace(&mut self.0, State::Taken) {
+            State::Token(token) => Poll::Ready(Ok(token)),
+            State::Failed(error) => Poll::Ready(Err(error)),
             // Polled again after completion: pending for ever, as a future that never panics must be.
-            State::Ready(result) => result.take().map_or(Poll::Pending, Poll::Ready),
-            State::Pending(work) => work.as_mut().poll(cx),
+            State::Pending(_) | State::Taken => Poll::Pending,
         }
     }
 }
@@ -107,8 +117,9 @@ impl Future for TokenFuture<'_> {
 impl fmt::Debug for TokenFuture<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            State::Ready(_) => "TokenFuture(ready)",
+            State::Token(_) | State::Failed(_) => "TokenFuture(ready)",
             State::Pending(_) => "TokenFuture(pending)",
+            State::Taken => "TokenFuture(done)",
         })
     }
 }

@@ -22,6 +22,10 @@ impl Clock for TokioClock {
         Moment { monotonic: Instant::now().into_std(), wall: SystemTime::now() }
     }
 
+    fn is_before(&self, deadline: &Moment) -> bool {
+        Instant::now().into_std() < deadline.monotonic && SystemTime::now() < deadline.wall
+    }
+
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(time::sleep(duration))
     }

@@ -56,17 +56,23 @@ async fn attempt(mut request: Request) -> Result<Response> {
     let limit = request.timeout;
     let method = request.method.as_str();
     let url = request.url.clone();
-    let result = match timeout(limit, exchange(&mut request, &url, &phase)).await {
-        Ok(result) => result,
-        Err(_) => Err(match phase.into_inner() {
-            CONNECTING => no_connection(limit),
-            WAITING => too_late(TransportErrorKind::Timeout, "no answer began", limit),
-            _ => too_late(TransportErrorKind::Timeout, "the answer began but did not end", limit),
-        }),
+    let target = Target::parse(&url);
+    // What is no URL is not logged: it may hold a password where none belongs.
+    let shown = target.is_ok().then(|| url.split('?').next());
+    let result = match target {
+        Ok(target) => match timeout(limit, exchange(&mut request, &target, &phase)).await {
+            Ok(result) => result,
+            Err(_) => Err(match phase.into_inner() {
+                CONNECTING => no_connection(limit),
+                WAITING => too_late(TransportErrorKind::Timeout, "no answer began", limit),
+                _ => too_late(TransportErrorKind::Timeout, "the answer began but did not end", limit),
+            }),
+        },
+        Err(error) => Err(error),
     };
     tracing::debug!(
         method,
-        url = url.split('?').next(),
+        url = shown,
         status = result.as_ref().ok().map(Response::status),
         error = result.as_ref().err().map(tracing::field::display),
         ms = start.elapsed().as_millis() as u64,
@@ -75,10 +81,9 @@ async fn attempt(mut request: Request) -> Result<Response> {
     result
 }
 
-async fn exchange(request: &mut Request, url: &str, phase: &AtomicU8) -> Result<Response> {
-    let target = Target::parse(url)?;
-    let message = message(request, &target)?;
-    let stream = match timeout(request.connect_timeout, open(&target, request)).await {
+async fn exchange(request: &mut Request, target: &Target<'_>, phase: &AtomicU8) -> Result<Response> {
+    let message = message(request, target)?;
+    let stream = match timeout(request.connect_timeout, open(target, request)).await {
         Ok(stream) => stream?,
         Err(_) => return Err(no_connection(request.connect_timeout)),
     };

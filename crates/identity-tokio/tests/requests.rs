@@ -4,6 +4,7 @@
     clippy::disallowed_methods,
     reason = "the servers live on threads of their own, the child has an environment"
 )]
+#![expect(clippy::unwrap_used, reason = "a test ends when it is not so")]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! Servers that say what a test wants, byte by byte, on threads of their own.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends when it is not so")]
 
 use std::{
     io::{ErrorKind, Read, Write},

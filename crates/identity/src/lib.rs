@@ -1,1 +1,104 @@
-//! Stub.
+//! Tokens of Microsoft Entra ID for Rust programs: one trait, one feature per way to get a token.
+//!
+//! ```toml
+//! [dependencies]
+//! identity = { version = "0.1", features = ["msi"] }
+//! ```
+//!
+//! ```no_run
+//! # #[cfg(feature = "msi")]
+//! # async fn example() -> identity::Result<()> {
+//! use identity::{ManagedIdentityCredential, TokenCredential};
+//!
+//! let credential = ManagedIdentityCredential::builder().build()?;
+//! let token = credential.get_token(&["https://storage.azure.com/.default"], None).await?;
+//! assert!(token.authorization().starts_with("Bearer "));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Make a credential once and keep it: it remembers its tokens, refreshes them ahead of time, and asks once however many
+//! callers wait. Clones are one pointer wide and share all of that. Libraries take `Arc<dyn TokenCredential>`.
+//!
+//! When there is no token, [`Error::kind`] says what can be done about it, and the message names what failed, what was
+//! expected, and what to do.
+//!
+//! # Without a cloud
+//!
+//! The crate `identity-emulator` stands in for Azure, in a test as in this example:
+//!
+//! ```
+//! # #[cfg(all(feature = "chain", feature = "msi"))]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{collections::HashMap, ffi::OsString, io, path::{Path, PathBuf}, sync::Arc};
+//! use identity::{ChainedTokenCredential, Env, Links, ManagedIdentityCredential, TokenCredential};
+//! use identity_emulator::{Emulator, Source};
+//!
+//! /// The variables of an emulator, seen by credentials that are told to use them, and by nobody else.
+//! #[derive(Debug)]
+//! struct Variables(HashMap<String, String>);
+//!
+//! impl Env for Variables {
+//!     fn var_os(&self, name: &str) -> Option<OsString> {
+//!         self.0.get(name).map(OsString::from)
+//!     }
+//!     fn read(&self, _: &Path, _: usize, _: Links) -> io::Result<Vec<u8>> {
+//!         Err(io::ErrorKind::NotFound.into())
+//!     }
+//!     fn is_file(&self, _: &Path) -> bool {
+//!         false
+//!     }
+//!     fn canonicalize(&self, _: &Path) -> io::Result<PathBuf> {
+//!         Err(io::ErrorKind::NotFound.into())
+//!     }
+//! }
+//!
+//! let emulator = Emulator::builder().start_in_background()?;
+//! let variables = Variables(emulator.variables(Source::AppService).into_iter().collect());
+//! let platform = identity::platform().with_env(Arc::new(variables));
+//!
+//! let managed = ManagedIdentityCredential::builder().build_with(&platform)?;
+//! let credential = ChainedTokenCredential::new(vec![Arc::new(managed)])?;
+//!
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! for _ in 0..3 {
+//!     let token = runtime.block_on(credential.get_token(&["https://storage.azure.com/.default"], None))?;
+//!     assert_eq!((token.credential(), token.origin()), ("ManagedIdentityCredential", "App Service"));
+//! }
+//! assert_eq!(emulator.request_count(Source::AppService), 1);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(all(feature = "chain", feature = "msi")))]
+//! # fn main() {}
+//! ```
+//!
+//! # Features
+//!
+//! None is on by default; each adds to what there is and changes nothing of it.
+//!
+//! | feature | what it adds | what it costs |
+//! |---|---|---|
+//! | `chain` | `ChainedTokenCredential`: the first credential that has a token | tracing |
+//! | `msi` | `ManagedIdentityCredential`: IMDS, App Service, Functions, Container Apps, Azure Arc, Azure ML, Cloud Shell; `platform()` | tokio, hyper, serde_json; no TLS, no C |
+//! | `msi-service-fabric` | Service Fabric as a source of managed identity | rustls and ring, which build C and assembly |
+//! | `full` | everything above | |
+//!
+//! # Security
+//!
+//! Tokens, keys and identity headers are wiped from memory when dropped, and occur in no error, no `Debug` and no log.
+//! Metadata endpoints are called directly, never through a proxy, and only at local addresses. No redirect is followed
+//! and every answer is limited in size and time. Text that comes from a server is cut, escaped and freed of secrets
+//! before it becomes part of an error. There is no `unsafe` code.
+#![forbid(unsafe_code)]
+
+pub use identity_core::{
+    AccessToken, BoxFuture, CallContext, Clock, Env, Error, ErrorKind, Links, Moment, Platform, Random, Result,
+    Runtime, RuntimeId, Secret, Task, TokenCredential, TokenFuture, TokenRequestOptions, http,
+};
+
+#[cfg(feature = "chain")]
+pub use identity_chain::{ChainedTokenCredential, ChainedTokenCredentialBuilder};
+#[cfg(feature = "msi")]
+pub use identity_msi::{ManagedIdentityCredential, ManagedIdentityCredentialBuilder};
+#[cfg(feature = "msi")]
+pub use identity_tokio::platform;

@@ -1,2 +1,55 @@
-//! Stub.
-fn main() {}
+//! The command `identity`: gets a token as a program would, says why not, and runs the emulator.
+//!
+//! A thin shell over the crate `identity`. `identity --help` shows what it can do.
+//!
+//! # Security
+//!
+//! No secret is taken from the command line or written to an error, and text that comes from servers and tokens is
+//! escaped before it reaches a terminal. The token itself is printed only when asked for by `--output`.
+#![forbid(unsafe_code)]
+#![expect(clippy::disallowed_methods, reason = "a program: it reads the clock and the terminal's variables itself")]
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+
+mod claims;
+mod cli;
+mod emulator;
+mod failure;
+mod overlay;
+mod screen;
+mod sources;
+mod token;
+mod verbose;
+mod when;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("cannot start: {error}")),
+    };
+    let done = runtime.block_on(async {
+        match &cli.command {
+            cli::Command::Token(args) => token::run(args).await,
+            cli::Command::Emulator(args) => emulator::run(args).await,
+        }
+    });
+    match done {
+        Ok(code) => code,
+        // Who reads us has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => complain(&error.to_string()),
+    }
+}
+
+/// For what has nothing to do with credentials: the system gives no port, or the disk is full.
+fn complain(message: &str) -> ExitCode {
+    // If even this cannot be written, the exit code still says it.
+    let _ = writeln!(io::stderr(), "error: {}", screen::escape(message));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,113 @@
+//! `identity emulator`.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::{SCOPE, done, program, token};
+
+/// A running emulator; it ends with the test.
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child =
+            program().arg("emulator").args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// The variables of a source, from `--output json`.
+    fn variables(&mut self, source: &str) -> Vec<(String, String)> {
+        let object: Value = serde_json::from_str(&self.line()).unwrap();
+        let pairs = object["variables"][source].as_object().unwrap().iter();
+        pairs.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_shell_that_evaluates_the_lines_gets_tokens_even_with_other_variables_set() {
+    let mut emulator = Running::start(&["--source", "azure-ml"]);
+    let lines: String = (0..3).map(|_| emulator.line()).collect();
+    assert_eq!(lines.matches("export ").count(), 2, "{lines}");
+    let script = format!("{lines}\nexec \"$0\" token --scope {SCOPE}");
+    let mut shell = Command::new("/bin/sh");
+    shell.env_clear().env("IDENTITY_ENDPOINT", "http://127.0.0.1:9/").env("IDENTITY_HEADER", "other");
+    let done = done(shell.args(["-c", &script, env!("CARGO_BIN_EXE_identity")]));
+    assert!(done.stdout.contains("from Azure ML"), "{}", done.all());
+}
+
+#[test]
+fn json_names_everything_that_a_script_needs() {
+    let mut emulator = Running::start(&["--output", "json"]);
+    let object: Value = serde_json::from_str(&emulator.line()).unwrap();
+    assert_eq!(object["variables"].as_object().unwrap().len(), 6);
+    assert_eq!(object["identities"]["user"].as_array().unwrap().len(), 2);
+    let control = object["control"].as_str().unwrap();
+    let keys = object["keys_url"].as_str().unwrap();
+    let path = keys.strip_prefix(control).unwrap();
+    let mut stream = TcpStream::connect(control.strip_prefix("http://").unwrap()).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("\"keys\""), "{answer}");
+}
+
+#[test]
+fn faults_by_flag_reach_the_client() {
+    for (arguments, code, part) in [
+        (&["--fail", "403"][..], 5, "HTTP 403"),
+        (&["--throttle", "2m", "--latency", "10ms"], 6, "try again in"),
+        (&["--lifetime", "2h"], 0, "in 1 h 59 min"),
+    ] {
+        let mut emulator = Running::start(&[&["--output", "json"], arguments].concat());
+        let done = token(&emulator.variables("app-service"), &[]);
+        assert_eq!(done.code, Some(code), "{arguments:?}: {}", done.all());
+        assert!(done.all().contains(part), "{arguments:?}: {}", done.all());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn it_ends_well_on_a_signal_and_frees_its_port() {
+    for signal in ["-INT", "-TERM"] {
+        let mut emulator = Running::start(&["--source", "imds", "--output", "json"]);
+        let variables = emulator.variables("imds");
+        let pid = emulator.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert_eq!(emulator.child.wait().unwrap().code(), Some(0), "{signal}");
+        let address = variables[0].1.strip_prefix("http://").unwrap();
+        assert!(TcpStream::connect(address).is_err());
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_1_and_named() {
+    let mut first = Running::start(&["--source", "imds", "--output", "json"]);
+    let variables = first.variables("imds");
+    let port = variables[0].1.rsplit(':').next().unwrap().to_owned();
+    let done = done(program().args(["emulator", "--source", "imds", "--port", &port]));
+    assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
+    assert!(done.stderr.starts_with("error: ") && done.stderr.contains(&port), "{}", done.stderr);
+}

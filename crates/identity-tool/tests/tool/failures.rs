@@ -1,0 +1,149 @@
+//! Runs that end without a token: each exit code, and what is said.
+
+use std::time::Instant;
+
+use identity_emulator::{Answer, Source};
+use serde_json::{Value, json};
+
+use crate::{CANARY, SCOPE, SOON, answering, run, token};
+
+fn variable(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+#[test]
+fn a_wrong_command_line_is_2_and_says_what_there_is() {
+    for (arguments, part) in [
+        (&["token"][..], "--scope"),
+        (&["token", "--scope", SCOPE, "--credential", "azure-cli"], "managed-identity"),
+        (&["token", "--scope", SCOPE, "--credential", "managed-identify"], "similar value exists: 'managed-identity'"),
+        (&["token", "--scope", SCOPE, "--client-id", "a", "--object-id", "b"], "cannot be used with"),
+        (&["token", "--scope", SCOPE, "--emulator-source", "imds"], "--emulator"),
+        (&["token", "--scope", SCOPE, "--emulator", "--emulator-source", "vm"], "cloud-shell"),
+        (&["token", "--scope", SCOPE, "--output", "yaml"], "header"),
+        (&["emulator", "--port", "1"], "--source"),
+        (&["emulator", "--latency", "2"], "ms, s, m or h"),
+        (&["emulator", "--fail", "99"], "200..=599"),
+        (&["emulator", "--fail", "503", "--throttle", "1s"], "cannot be used with"),
+        (&["login"], "login"),
+    ] {
+        let done = run(arguments);
+        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_wrong_value_is_2_and_nothing_is_sent() {
+    let (emulator, variables) = answering(Source::AppService, Answer::real());
+    for (arguments, part) in [
+        (&["--scope", "a b"][..], "\"a b\" has a character"),
+        (&["--scope", "https://vault.azure.net/.default"], "2 scopes"),
+        (&["--claims", "not json"], "claims"),
+        (&["--client-id", "a/b"], "client id"),
+        (&["--client-id", ""], "client id"),
+        (&["--resource-id", "/x"], "resource id"),
+    ] {
+        let done = token(&variables, arguments);
+        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", done.stderr);
+        assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
+    }
+    let done = run(&["token", "--emulator", "--scope", "a\u{202e}b"]);
+    assert!(done.code == Some(2) && !done.stderr.contains('\u{202e}'), "{}", done.stderr);
+    assert_eq!(emulator.request_count(None), 0);
+}
+
+#[test]
+fn a_wrong_variable_is_2_and_named() {
+    for (name, value) in [
+        ("IDENTITY_ENDPOINT", "ftp://127.0.0.1/"),
+        ("IDENTITY_ENDPOINT", "http://192.0.2.1/msi/token"),
+        ("IDENTITY_HEADER", "a\r\nb"),
+    ] {
+        let mut variables =
+            vec![variable("IDENTITY_ENDPOINT", "http://127.0.0.1:9/"), variable("IDENTITY_HEADER", CANARY)];
+        variables.push(variable(name, value));
+        let done = token(&variables, &[]);
+        assert_eq!(done.code, Some(2), "{name}={value}: {}", done.stderr);
+        assert!(done.stderr.contains(name), "{}", done.stderr);
+        assert!(!done.all().contains(CANARY));
+    }
+}
+
+#[test]
+fn nothing_available_is_3_and_says_why_for_each_source() {
+    let begun = Instant::now();
+    let done = token(&[variable("IDENTITY_ENDPOINT", "http://127.0.0.1:9/")], &[]);
+    assert!(begun.elapsed() < SOON);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(3), ""));
+    for part in [
+        "error: ChainedTokenCredential failed to retrieve a token from the included credentials\n  ManagedIdentityCredential: ",
+        "\n  CredentialUnavailable\n",
+        "\n  Service Fabric  not here: IDENTITY_ENDPOINT is set, but IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT are not\n",
+        "\n  App Service     not here: ",
+        "\n  Azure Arc       not here: ",
+        "\n  Azure ML        not here: MSI_ENDPOINT, MSI_SECRET are not set\n",
+        "\n  Cloud Shell     not here: MSI_ENDPOINT is not set\n",
+        "\n  IMDS            not asked",
+        "\n  identity token --emulator --scope https://storage.azure.com/.default\n",
+    ] {
+        assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
+    }
+}
+
+#[test]
+fn something_else_at_the_address_of_imds_is_3() {
+    for answer in [Answer::captive_portal(), Answer::docker_unreachable()] {
+        let (_emulator, variables) = answering(Source::Imds, answer);
+        let done = token(&variables, &["--credential", "managed-identity"]);
+        assert_eq!(done.code, Some(3), "{}", done.stderr);
+        assert!(done.stderr.contains("error: ManagedIdentityCredential: "), "{}", done.stderr);
+        assert!(done.stderr.contains("asked where AZURE_POD_IDENTITY_AUTHORITY_HOST says"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn each_way_to_fail_has_its_exit_code_and_hides_every_secret() {
+    // The body repeats all that a careless or hostile server could.
+    let echo = format!(r#"{{"error":"e","message":"{CANARY} {{token}} \u001b[2J AADSTS500011: no"}}"#);
+    let rows = [
+        (Answer::status(401).with_body(&echo), 5, "AuthenticationFailed"),
+        (Answer::status(400).with_body(&echo), 5, "AuthenticationFailed"),
+        (Answer::status(429).with_header("Retry-After", "120").with_body(&echo), 6, "Transport"),
+        (Answer::captive_portal(), 7, "Protocol"),
+        (Answer::real().with_body(&echo), 7, "Protocol"),
+        (Answer::redirect(302, format!("http://127.0.0.1:9/{CANARY}")), 7, "Protocol"),
+    ];
+    for (answer, code, kind) in rows {
+        let (emulator, variables) = answering(Source::AppService, answer);
+        for credential in ["default", "managed-identity"] {
+            for more in [&["-vv"][..], &["-vv", "--output", "json"]] {
+                let done = token(&variables, &[&["--credential", credential], more].concat());
+                assert_eq!((done.code, done.stdout.as_str()), (Some(code), ""), "{}", done.stderr);
+                assert!(done.stderr.contains(kind), "{kind} in\n{}", done.stderr);
+                assert!(!done.stderr.contains(CANARY) && !done.stderr.contains("eyJ"), "{}", done.stderr);
+                // What was tried is told, too.
+                assert!(done.stderr.contains("url=http://127.0.0.1:"), "{}", done.stderr);
+            }
+        }
+        assert_eq!(emulator.request_count(Source::AppService), 4, "{kind}: one request for each run");
+    }
+}
+
+#[test]
+fn an_error_as_json_is_one_object_on_standard_error() {
+    let (_emulator, variables) = answering(
+        Source::AppService,
+        Answer::status(403).with_body(r#"{"statusCode":403,"message":"AADSTS500011: no \u202e such"}"#),
+    );
+    let done = token(&variables, &["--output", "json"]);
+    assert_eq!((done.code, done.stdout.as_str(), done.stderr.lines().count()), (Some(5), "", 1));
+    assert!(!done.stderr.contains('\u{202e}'));
+    let object: Value = serde_json::from_str(&done.stderr).unwrap();
+    assert_eq!(object["kind"], "AuthenticationFailed");
+    assert_eq!(object["credential"], "ManagedIdentityCredential");
+    assert_eq!((&object["http_status"], &object["entra_codes"]), (&json!(403), &json!([500_011])));
+    assert!(object["message"].as_str().unwrap().starts_with("ChainedTokenCredential failed"));
+    assert_eq!(object["attempts"][0]["kind"], "AuthenticationFailed");
+    assert_eq!(object["correlation_id"].as_str().unwrap().len(), 36);
+}

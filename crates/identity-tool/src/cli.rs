@@ -91,7 +91,7 @@ pub(crate) enum Output {
     Json,
     /// The token alone
     Token,
-    /// A header line for curl: `Authorization: Bearer ...`
+    /// A header line, such as `curl -H @-` reads: `Authorization: Bearer ...`
     Header,
 }
 
@@ -195,7 +195,7 @@ Examples:
   Which identity does this machine have?
     identity token --scope https://management.azure.com/.default
   Call a service:
-    curl -H \"$(identity token -o header --scope https://vault.azure.net/.default)\" https://NAME.vault.azure.net/...
+    identity token -o header --scope https://vault.azure.net/.default | curl -H @- https://NAME.vault.azure.net/...
   Why is there no token?
     identity token --verbose --credential managed-identity --client-id ID --scope https://storage.azure.com/.default
 

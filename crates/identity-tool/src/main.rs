@@ -43,6 +43,11 @@ fn main() -> ExitCode {
         Ok(code) => code,
         // Who reads us has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        // An address that the emulator does not take, say.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            complain(&error.to_string());
+            failure::exit_code(identity::ErrorKind::InvalidArgument)
+        }
         Err(error) => complain(&error.to_string()),
     }
 }

@@ -25,6 +25,7 @@ fn a_wrong_command_line_is_2_and_says_what_there_is() {
         (&["emulator", "--latency", "2"], "ms, s, m or h"),
         (&["emulator", "--fail", "99"], "200..=599"),
         (&["emulator", "--fail", "503", "--throttle", "1s"], "cannot be used with"),
+        (&["emulator", "--imds-address", "10.0.0.1:80"], "neither a loopback address nor 169.254.169.254"),
         (&["login"], "login"),
     ] {
         let done = run(arguments);

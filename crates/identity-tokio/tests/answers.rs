@@ -184,6 +184,12 @@ async fn a_huge_answer_is_left_at_the_limit() {
 }
 
 #[tokio::test]
+async fn an_announced_size_is_not_waited_for() {
+    let server = Server::holding("HTTP/1.1 200 OK\r\ncontent-length: 262145\r\n\r\n");
+    assert_eq!(send(server.get()).await.unwrap_err().kind(), TransportErrorKind::TooLarge);
+}
+
+#[tokio::test]
 async fn a_huge_error_page_keeps_its_status() {
     for (head, chunked) in [
         ("HTTP/1.1 500 No\r\ncontent-length: 52428800\r\n\r\n", false),

@@ -133,7 +133,7 @@ mod unix {
     fn what_may_not_be_read_says_so() {
         let path = folder("permissions").join("file");
         fs::write(&path, "x").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
         match fs::read(&path) {
             Err(expected) => assert_eq!(refused(&path, 9, Links::Refuse), (expected.kind(), expected.to_string())),
             Ok(_) => assert_eq!(env_seam().read(&path, 9, Links::Refuse).unwrap(), b"x", "the superuser reads all"),

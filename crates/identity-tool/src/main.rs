@@ -7,6 +7,7 @@
 //! No secret is taken from the command line or written to an error, and text that comes from servers and tokens is
 //! escaped before it reaches a terminal. The token itself is printed only when asked for by `--output`.
 #![forbid(unsafe_code)]
+#![allow(rustdoc::bare_urls, reason = "the doc comments of options are their help, which shows URLs as they are typed")]
 #![expect(clippy::disallowed_methods, reason = "a program: it reads the clock and the terminal's variables itself")]
 
 use std::{

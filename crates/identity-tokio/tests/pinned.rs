@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the servers live on threads of their own")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends when it is not so")]
+#![expect(clippy::print_stdout, reason = "what is skipped is said")]
 
 mod support;
 

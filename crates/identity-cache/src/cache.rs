@@ -317,8 +317,8 @@ impl Inner {
         let Some(runtime) = runtime else {
             return old.map_or_else(|| Step::Failed(no_runtime()), |old| Step::Token(old.token.clone()));
         };
-        let mut evicted = |entry: Arc<Entry>| self.front.clear(entry.key.slot, &entry);
-        let node = state.insert(lookup, hash, self.options.capacity, &mut evicted);
+        let evicted = |entry: &Arc<Entry>| self.front.clear(entry.key.slot, entry);
+        let node = state.find_or_insert(lookup, hash, self.options.capacity, &evicted);
         let (flight, ask) = node.start(lookup.claims, lookup.context, runtime, order);
         let waiter = Waiter::new(&flight, Arc::downgrade(self));
         drop(state);
@@ -330,7 +330,12 @@ impl Inner {
 
     /// Starts the task of a flight. It holds the cache weakly and ends by itself within [`FLIGHT_LIMIT`].
     fn launch(self: &Arc<Self>, flight: &Arc<Flight>, ask: Ask) -> Result<()> {
-        debug!(credential = self.fetch.name(), scopes = ?ask.scopes, refresh = ask.current.is_some(), "token request starts");
+        debug!(
+            credential = self.fetch.name(),
+            scope = first(&ask.scopes),
+            refresh = ask.current.is_some(),
+            "token request starts"
+        );
         let pilot = Pilot { cache: Arc::downgrade(self), flight: Arc::clone(flight), landed: false };
         let (fetch, clock) = (Arc::clone(&self.fetch), Arc::clone(&self.clock));
         let work = async move {
@@ -399,7 +404,13 @@ impl Inner {
                 }
                 let token = node.entry.as_ref().map(|entry| entry.token.clone());
                 drop(state);
-                debug!(credential = self.fetch.name(), scopes = ?flight.key.scopes, origin = fetched.origin, life_secs = fetched.life.as_secs(), "token received");
+                debug!(
+                    credential = self.fetch.name(),
+                    scope = first(&flight.key.scopes),
+                    origin = fetched.origin,
+                    life_secs = fetched.life.as_secs(),
+                    "token received"
+                );
                 token.map_or(Outcome::Lost, Outcome::Token)
             }
             Err(error) => {
@@ -410,14 +421,14 @@ impl Inner {
                     Some(entry) => {
                         let mut life = entry.life;
                         if life.refresh_failed(&now, &error, random) {
-                            warn!(credential = self.fetch.name(), scopes = ?flight.key.scopes, left_secs = life.left(&now).as_secs(), %error, "a token cannot be refreshed and will expire");
+                            warn!(credential = self.fetch.name(), scope = first(&flight.key.scopes), left_secs = life.left(&now).as_secs(), %error, "a token cannot be refreshed and will expire");
                         }
                         self.publish(node, entry.with_life(life));
                     }
                     None => node.remember(&error, &now, self.options.failure_memory),
                 }
                 drop(state);
-                debug!(credential = self.fetch.name(), scopes = ?flight.key.scopes, %error, kept = usable.is_some(), "token request failed");
+                debug!(credential = self.fetch.name(), scope = first(&flight.key.scopes), %error, kept = usable.is_some(), "token request failed");
                 Outcome::Failed(error)
             }
         }
@@ -504,6 +515,11 @@ impl Drop for Pilot {
         }
         self.flight.finish(Outcome::Lost);
     }
+}
+
+/// What logs call a key by.
+fn first(scopes: &[String]) -> &str {
+    scopes.first().map_or("", String::as_str)
 }
 
 #[cold]

@@ -1,8 +1,4 @@
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::{BuildHasherDefault, Hasher},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use identity_core::{Error, Moment};
 
@@ -15,9 +11,12 @@ use crate::{
 /// Everything that changes, behind the cache's one lock.
 #[derive(Default)]
 pub(crate) struct State {
-    nodes: HashMap<u64, Node, BuildHasherDefault<AsIs>>,
-    /// The keys in the order in which eviction looks at them.
-    hand: VecDeque<u64>,
+    /// By the hash of their key, ascending. A list: nodes come and go no faster than requests are made, and finding one
+    /// takes ten comparisons among a thousand.
+    #[expect(clippy::vec_box, reason = "insertion moves pointers, not nodes")]
+    nodes: Vec<Box<Node>>,
+    /// Where eviction looks next.
+    hand: usize,
     next_order: u64,
 }
 
@@ -45,94 +44,65 @@ impl State {
     }
 
     pub(crate) fn find(&mut self, lookup: &Lookup<'_>, hash: u64) -> Option<&mut Node> {
-        let place = places(hash).find(|place| self.nodes.get(place).is_some_and(|node| node.key.matches(lookup)))?;
-        self.nodes.get_mut(&place)
+        let at = self.position(hash, |key| key.matches(lookup))?;
+        self.nodes.get_mut(at).map(|node| &mut **node)
     }
 
-    /// The node of a key that was made by [`insert`](Self::insert), if it is still there.
+    /// The node that was made with `key`, if it is still there.
     pub(crate) fn node(&mut self, key: &Arc<Key>) -> Option<&mut Node> {
-        let place =
-            places(key.hash).find(|place| self.nodes.get(place).is_some_and(|node| Arc::ptr_eq(&node.key, key)))?;
-        self.nodes.get_mut(&place)
+        let at = self.position(key.hash, |other| std::ptr::eq(other, &**key))?;
+        self.nodes.get_mut(at).map(|node| &mut **node)
     }
 
-    /// The node for `lookup`, new if it was not there. Entries that had to make room are given to `evicted`.
-    pub(crate) fn insert(
+    /// The node for `lookup`, new if there is none. Entries that have to make room for it are given to `evicted`.
+    pub(crate) fn find_or_insert(
         &mut self,
         lookup: &Lookup<'_>,
         hash: u64,
         capacity: usize,
-        evicted: &mut dyn FnMut(Arc<Entry>),
+        evicted: &dyn Fn(&Arc<Entry>),
     ) -> &mut Node {
-        let known = places(hash).find(|place| self.nodes.get(place).is_some_and(|node| node.key.matches(lookup)));
-        let place = match known {
-            Some(place) => place,
-            None => {
-                while self.nodes.len() >= capacity && self.evict_one(evicted) {}
-                let free = places(hash).find(|place| !self.nodes.contains_key(place));
-                let place = free.unwrap_or(hash);
-                // Four keys of one 64-bit hash: whoever made them has no claim to be remembered.
-                if free.is_none()
-                    && let Some(old) = self.nodes.remove(&place)
-                {
-                    old.entry.into_iter().for_each(&mut *evicted);
-                } else {
-                    self.hand.push_back(place);
-                }
-                place
-            }
-        };
-        self.nodes.entry(place).or_insert_with(|| Node {
-            key: Arc::new(Key::new(lookup, hash)),
-            entry: None,
-            failure: None,
-            flights: Vec::new(),
-        })
+        let at = self.position(hash, |key| key.matches(lookup)).unwrap_or_else(|| {
+            while self.nodes.len() >= capacity && self.evict_one(evicted) {}
+            let at = self.first(hash);
+            let key = Arc::new(Key::new(lookup, hash));
+            self.nodes.insert(at, Box::new(Node { key, entry: None, failure: None, flights: Vec::new() }));
+            at
+        });
+        #[expect(clippy::indexing_slicing, reason = "a node was found or put there in the statement before")]
+        &mut self.nodes[at]
     }
 
     /// Removes the first node that was not used since the hand passed it last; false if every one is in use by flights.
-    fn evict_one(&mut self, evicted: &mut dyn FnMut(Arc<Entry>)) -> bool {
-        for _ in 0..self.hand.len() * 2 {
-            let Some(place) = self.hand.pop_front() else { return false };
-            let Some(node) = self.nodes.get(&place) else { continue };
-            if !node.flights.is_empty() || node.entry.as_ref().is_some_and(|entry| entry.clear_used()) {
-                self.hand.push_back(place);
+    fn evict_one(&mut self, evicted: &dyn Fn(&Arc<Entry>)) -> bool {
+        for _ in 0..self.nodes.len() * 2 {
+            let Some(node) = self.nodes.get(self.hand) else {
+                self.hand = 0;
                 continue;
+            };
+            if node.flights.is_empty() && !node.entry.as_ref().is_some_and(|entry| entry.clear_used()) {
+                let node = self.nodes.remove(self.hand);
+                node.entry.iter().for_each(evicted);
+                return true;
             }
-            if let Some(node) = self.nodes.remove(&place) {
-                node.entry.into_iter().for_each(evicted);
-            }
-            return true;
+            self.hand += 1;
         }
         false
+    }
+
+    fn position(&self, hash: u64, is_it: impl Fn(&Key) -> bool) -> Option<usize> {
+        let first = self.first(hash);
+        let mut same_hash = self.nodes.get(first..)?.iter().take_while(|node| node.key.hash == hash);
+        same_hash.position(|node| is_it(&node.key)).map(|at| first + at)
+    }
+
+    /// Where the first node of this hash is, or would be.
+    fn first(&self, hash: u64) -> usize {
+        self.nodes.partition_point(|node| node.key.hash < hash)
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
-    }
-}
-
-/// Where a key of this hash may be.
-fn places(hash: u64) -> impl Iterator<Item = u64> {
-    (0..4).map(move |step| hash.wrapping_add(step))
-}
-
-/// The keys of the map are hashes already.
-#[derive(Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // Only `u64` is ever hashed; kept right for anything else.
-        self.0 = bytes.iter().fold(self.0, |hash, &byte| hash.rotate_left(8) ^ u64::from(byte));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
     }
 }

@@ -12,7 +12,7 @@ use identity_cache::{Ask, Fetch, Fetched, Lookup};
 use identity_core::{
     BoxFuture, CallContext, Error, ErrorKind, Platform, Result, Secret, check,
     gate::Gate,
-    http::Request,
+    http::{Request, Response},
     redact::excerpt,
     retry::{self, Answer, RetryPolicy},
     text,
@@ -76,11 +76,8 @@ impl ManagedIdentity {
         }
         let request = endpoint.request(resource, &more, &request_id);
         let mut key = None;
-        let answer = match endpoint.source.kind {
-            Kind::AzureArc => self.answer_challenge(endpoint, &request, &mut key).await,
-            kind => self.send(kind, &request, RetryPolicy::METADATA).await,
-        };
-        let answer = answer.map_err(|error| self.no_answer(error, endpoint, in_chain))?;
+        let answer =
+            (self.ask(endpoint, request, &mut key).await).map_err(|error| self.no_answer(error, endpoint, in_chain))?;
         let hidden = [
             endpoint.secret.as_ref().map(Secret::expose),
             key.as_ref().and_then(|key| key.expose().strip_prefix("Basic ")),
@@ -119,38 +116,26 @@ impl ManagedIdentity {
         })
     }
 
-    async fn send(&self, kind: Kind, request: &Request, policy: RetryPolicy) -> Result<Answer> {
-        retry::send(&self.platform, &self.gate, &policy, request, &|response| outcome::verdict(kind, response)).await
-    }
-
-    /// Asks the agent of Azure Arc: it answers with the name of a file, and wants to see what is in it.
-    async fn answer_challenge(
-        &self,
-        endpoint: &Endpoint,
-        request: &Request,
-        key: &mut Option<Secret>,
-    ) -> Result<Answer> {
+    /// Sends the request. The agent of Azure Arc answers with the name of a file, and wants to see what is in it: that
+    /// is asked for again, with `key`.
+    async fn ask(&self, endpoint: &Endpoint, mut request: Request, key: &mut Option<Secret>) -> Result<Answer> {
         let (clock, kind) = (self.platform.clock(), endpoint.source.kind);
         let start = clock.now();
-        let policy = || {
-            let budget = RetryPolicy::METADATA.budget.saturating_sub(clock.now().since(&start));
-            RetryPolicy { budget, ..RetryPolicy::METADATA }
-        };
-        let mut rounds = 0;
+        let (mut policy, mut keys) = (RetryPolicy::METADATA, 0);
         loop {
-            let answer = self.send(kind, request, policy()).await?;
-            if answer.response.status() != 401 {
+            let judge = |response: &Response| outcome::verdict(kind, response);
+            let answer = retry::send(&self.platform, &self.gate, &policy, &request, &judge).await?;
+            // A key is good for one request. If the answer to that was lost, its retry is refused, and a new key is
+            // worth one try.
+            let may_ask_again = keys == 0 || keys == 1 && answer.attempts > 1;
+            if kind != Kind::AzureArc || answer.response.status() != 401 || !may_ask_again {
                 return Ok(answer);
             }
             let proof = arc::key(self.platform.env().as_ref(), std::env::consts::OS, &answer.response)?;
-            let signed = request.clone().header("authorization", proof.clone());
-            *key = Some(proof);
-            let answer = self.send(kind, &signed, policy()).await?;
-            rounds += 1;
-            // A key is good for one request. If that was lost, its retry is refused, and a new key is worth one try.
-            if answer.response.status() != 401 || answer.attempts == 1 || rounds > 1 {
-                return Ok(answer);
-            }
+            request.headers.retain(|(name, _)| *name != AUTHORIZATION);
+            request.headers.push((AUTHORIZATION, proof.clone()));
+            (*key, keys) = (Some(proof), keys + 1);
+            policy.budget = RetryPolicy::METADATA.budget.saturating_sub(clock.now().since(&start));
         }
     }
 
@@ -244,5 +229,7 @@ impl fmt::Debug for ManagedIdentity {
     }
 }
 
+/// The header with the answer to a challenge.
+const AUTHORIZATION: &str = "authorization";
 /// The most requests under way to one metadata endpoint. Source: our choice; IMDS throttles at 20 a second.
 const IN_FLIGHT: usize = 8;

@@ -1,6 +1,6 @@
 //! `identity emulator`.
 
-use std::{fmt::Write as _, future::poll_fn, io, process::ExitCode, task::Poll};
+use std::{fmt::Write as _, io, process::ExitCode};
 
 use identity_emulator::{Answer, Builder, Emulator, Identity, Source};
 use serde_json::{Map, Value, json};
@@ -11,6 +11,8 @@ use crate::{
 };
 
 pub(crate) async fn run(args: &EmulatorArgs) -> io::Result<ExitCode> {
+    // Before anybody learns that it runs, for whoever does may end it at once.
+    let stopped = stop_signal()?;
     let emulator = builder(args).start().await?;
     if let Some(answer) = fault(args) {
         emulator.faults().always(None, answer);
@@ -29,7 +31,7 @@ pub(crate) async fn run(args: &EmulatorArgs) -> io::Result<ExitCode> {
         emulator.control_origin(),
         emulator.keys_url()
     ));
-    stopped().await?;
+    stopped.await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -137,23 +139,22 @@ fn quote(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-/// Waits for Ctrl-C or, where there is such a thing, the signal by which services are stopped.
+/// Ctrl-C and the signal by which services are stopped: heard from now on, awaited later.
 #[cfg(unix)]
-async fn stopped() -> io::Result<()> {
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    poll_fn(|cx| match interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready() {
-        true => Poll::Ready(()),
-        false => Poll::Pending,
-    })
-    .await;
-    Ok(())
+    Ok(std::future::poll_fn(move |cx| {
+        let heard = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
+        if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    }))
 }
 
-/// Waits for Ctrl-C.
-#[cfg(not(unix))]
-async fn stopped() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+/// Ctrl-C: heard from now on, awaited later.
+#[cfg(windows)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(std::future::poll_fn(move |cx| interrupt.poll_recv(cx).map(drop)))
 }
 
 #[cfg(test)]

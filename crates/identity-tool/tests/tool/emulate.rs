@@ -90,15 +90,13 @@ fn faults_by_flag_reach_the_client() {
 
 #[test]
 #[cfg(unix)]
-fn it_ends_well_on_a_signal_and_frees_its_port() {
+fn a_signal_ends_it_well_even_right_after_the_start() {
     for signal in ["-INT", "-TERM"] {
         let mut emulator = Running::start(&["--source", "imds", "--output", "json"]);
-        let variables = emulator.variables("imds");
+        emulator.line();
         let pid = emulator.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
         assert_eq!(emulator.child.wait().unwrap().code(), Some(0), "{signal}");
-        let address = variables[0].1.strip_prefix("http://").unwrap();
-        assert!(TcpStream::connect(address).is_err());
     }
 }
 

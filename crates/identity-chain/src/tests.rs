@@ -212,6 +212,19 @@ fn calls_at_the_same_time_end_with_one_identity() {
 }
 
 #[test]
+fn a_winner_found_meanwhile_is_not_fallen_through() {
+    let clock = FakeClock::default();
+    let gone = Say::Fail(ErrorKind::CredentialUnavailable);
+    let first = Fake::slow("First", &clock, &[(Duration::from_secs(1), Say::Token), (Duration::from_secs(2), gone)]);
+    let second = Fake::slow("Second", &clock, &[(Duration::ZERO, Say::Token)]);
+    let chain = chain(&[&first, &second]);
+    let results = Sim::new(&clock).run(join_all((0..2).map(|_| chain.get_token(SCOPES, None))));
+    assert_eq!(results[0].as_ref().unwrap().secret(), "First 1");
+    assert_eq!(results[1].as_ref().unwrap_err().to_string(), "First says no");
+    assert_eq!((first.calls(), second.calls()), (2, 0));
+}
+
+#[test]
 fn a_call_that_goes_away_decides_nothing() {
     let clock = FakeClock::default();
     let first = Fake::slow("First", &clock, &[(Duration::from_secs(1), Say::Token)]);

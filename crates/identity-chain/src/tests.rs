@@ -1,7 +1,6 @@
 //! Chains of scripted credentials.
 
 mod fakes;
-mod logs;
 
 use std::{sync::Arc, time::Duration};
 
@@ -208,6 +207,7 @@ fn calls_at_the_same_time_end_with_one_identity() {
             assert!(result.unwrap().secret().starts_with("Second"), "{late:?}");
         }
         assert_eq!((first.calls(), second.calls()), (3, 3));
+        assert_eq!(second.seen()[2].0, CallContext::Alone, "a known winner gets the caller's own options");
     }
 }
 
@@ -222,6 +222,24 @@ fn a_winner_found_meanwhile_is_not_fallen_through() {
     assert_eq!(results[0].as_ref().unwrap().secret(), "First 1");
     assert_eq!(results[1].as_ref().unwrap_err().to_string(), "First says no");
     assert_eq!((first.calls(), second.calls()), (2, 0));
+}
+
+#[test]
+fn nobody_else_is_asked_once_a_winner_is_known() {
+    let clock = FakeClock::default();
+    let gone = Say::Fail(ErrorKind::CredentialUnavailable);
+    let first = Fake::slow(
+        "First",
+        &clock,
+        &[(Duration::from_secs(1), Say::Token), (Duration::ZERO, gone), (Duration::ZERO, Say::Token)],
+    );
+    let middle = Fake::slow("Middle", &clock, &[(Duration::from_secs(2), gone)]);
+    let last = Fake::slow("Last", &clock, &[(Duration::ZERO, Say::Token)]);
+    let chain = chain(&[&first, &middle, &last]);
+    let results = Sim::new(&clock).run(join_all((0..2).map(|_| chain.get_token(SCOPES, None))));
+    let secrets: Vec<_> = results.iter().map(|result| result.as_ref().unwrap().secret()).collect();
+    assert_eq!(secrets, ["First 1", "First 3"]);
+    assert_eq!((first.calls(), middle.calls(), last.calls()), (3, 1, 0));
 }
 
 #[test]

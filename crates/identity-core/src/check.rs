@@ -66,7 +66,7 @@ pub fn tenant_id(tenant: &str) -> Result<()> {
         && tenant.starts_with(|c: char| c.is_ascii_alphanumeric())
         && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
         && !tenant.ends_with('.')
-        && !tenant.contains("..");
+        && crate::text::find(tenant, "..").is_none();
     if well_formed {
         return Ok(());
     }
@@ -89,8 +89,8 @@ pub fn id(what: &str, id: &str) -> Result<()> {
     Err(invalid(format!("{} is not a {what}; expected a GUID", quoted(id))))
 }
 
-/// Checks the outside of a claims text: not empty, at most [`CLAIMS_LIMIT`] bytes, an object by its first character, no
-/// deeper than [`json::DEPTH_LIMIT`](crate::json::DEPTH_LIMIT). Whether it is JSON is for the caller's parser.
+/// Checks a claims text: a JSON object of at most [`CLAIMS_LIMIT`] bytes, no deeper than
+/// [`json::DEPTH_LIMIT`](crate::json::DEPTH_LIMIT).
 ///
 /// # Errors
 ///
@@ -99,16 +99,9 @@ pub fn claims(claims: &str) -> Result<()> {
     if claims.len() > CLAIMS_LIMIT {
         return Err(invalid(format!("the claims have {} bytes; at most {CLAIMS_LIMIT} are allowed", claims.len())));
     }
-    if !claims.trim_start().starts_with('{') || !crate::json::is_shallow(claims.as_bytes()) {
-        return Err(claims_are_no_object());
-    }
-    Ok(())
-}
-
-/// The error for claims that are not a JSON object.
-#[must_use]
-pub fn claims_are_no_object() -> Error {
-    invalid("the claims are not a JSON object; pass the text of the challenge, decoded from base64".into())
+    crate::json::members(claims.as_bytes(), &mut |_, _| {}).map_err(|_| {
+        invalid("the claims are not a JSON object; pass the text of the challenge, decoded from base64".into())
+    })
 }
 
 /// Whether text can be the value of an HTTP header that this project sends: visible ASCII and inner spaces.
@@ -240,7 +233,7 @@ mod tests {
         claims(r#" {"access_token":{}}"#).unwrap();
         let (large, deep) =
             (format!("{{\"a\":\"{}\"}}", "x".repeat(200_000)), format!("{{\"a\":{}", "[".repeat(10_000)));
-        for bad in ["", "[]", "true", "nonsense", &large, &deep] {
+        for bad in ["", "[]", "true", "nonsense", "{", "{\"a\":}", "{} {}", &large, &deep] {
             assert_eq!(claims(bad).unwrap_err().kind(), ErrorKind::InvalidArgument);
         }
     }

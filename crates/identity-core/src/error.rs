@@ -241,14 +241,33 @@ impl fmt::Display for Error {
 }
 
 impl fmt::Debug for Error {
+    /// Writes what a failed `unwrap` or a `main` that returns an error should show: kind, credential, message, the facts
+    /// that there are, and the causes. On one line but for what the message itself breaks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
-        let mut debug = f.debug_struct("Error");
-        debug.field("kind", &inner.kind).field("message", &inner.message).field("credential", &inner.credential);
-        debug.field("http_status", &inner.http_status).field("entra_codes", &inner.entra_codes);
-        debug.field("correlation_id", &inner.correlation_id).field("trace_id", &inner.trace_id);
-        debug.field("retry_after", &inner.retry_after).field("scopes", &inner.scopes).field("claims", &inner.claims);
-        debug.field("attempts", &inner.attempts).field("source", &inner.source).finish()
+        f.write_str(inner.kind.as_str())?;
+        if !inner.credential.is_empty() {
+            write!(f, " of {}", inner.credential)?;
+        }
+        write!(f, ": {self}")?;
+        if let Some(status) = inner.http_status {
+            write!(f, "; HTTP status {status}")?;
+        }
+        for code in &inner.entra_codes {
+            write!(f, "; AADSTS{code}")?;
+        }
+        if let Some(id) = &inner.correlation_id {
+            write!(f, "; correlation id {id}")?;
+        }
+        if let Some(wait) = inner.retry_after {
+            write!(f, "; retry after {} s", wait.as_secs())?;
+        }
+        let mut cause = StdError::source(self);
+        while let Some(error) = cause {
+            write!(f, "; caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 

@@ -262,8 +262,11 @@ impl From<TransportError> for Error {
 
 /// Scheme and authority of an absolute URL; the whole text if it is none.
 pub(crate) fn origin(url: &str) -> &str {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let len = url.get(start..).and_then(|rest| rest.find(['/', '?', '#'])).map_or(url.len(), |at| start + at);
+    let start = crate::text::find(url, "://").map_or(0, |at| at + 3);
+    let len = url
+        .get(start..)
+        .and_then(|rest| rest.bytes().position(|b| matches!(b, b'/' | b'?' | b'#')))
+        .map_or(url.len(), |at| start + at);
     url.get(..len).unwrap_or(url)
 }
 

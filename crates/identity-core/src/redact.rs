@@ -2,26 +2,25 @@
 
 use std::fmt::Write as _;
 
+use crate::text;
+
 /// The most that is shown of an answer's body, in bytes, before escaping.
 ///
 /// Source: our choice.
 pub const EXCERPT_LIMIT: usize = 1024;
 
-/// Shows the beginning of `text`: the given secrets and everything that looks like a signed token are replaced by
+/// Shows the beginning of `body`: the given secrets and everything that looks like a signed token are replaced by
 /// `***`, control and bidirectional characters are escaped, and the rest is cut at [`EXCERPT_LIMIT`].
 ///
 /// Secrets of fewer than four bytes are not looked for: replacing them would destroy the text and hide nothing.
 #[must_use]
-pub fn excerpt(text: &[u8], secrets: &[&str]) -> String {
+pub fn excerpt(body: &[u8], secrets: &[&str]) -> String {
     // Much more than is shown, so that a secret across the cut is still found whole.
-    let head = text.get(..text.len().min(SCAN_LIMIT)).unwrap_or(text);
+    let head = body.get(..body.len().min(SCAN_LIMIT)).unwrap_or(body);
     let mut clean = String::from_utf8_lossy(head).into_owned();
     for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
-        clean = clean.replace(secret, MASK);
-        let encoded = crate::text::percent_encode(secret);
-        if encoded != **secret {
-            clean = clean.replace(&encoded, MASK);
-        }
+        clean = mask(&clean, secret);
+        clean = mask(&clean, &text::percent_encode(secret));
     }
     let clean = mask_tokens(&clean);
     let mut shown = String::new();
@@ -45,15 +44,29 @@ pub(crate) fn is_dangerous(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Replaces `secret` wherever it stands.
+fn mask(body: &str, secret: &str) -> String {
+    let mut out = String::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((before, after)) =
+        text::find(rest, secret).and_then(|at| Some((rest.get(..at)?, rest.get(at + secret.len()..)?)))
+    {
+        out.push_str(before);
+        out.push_str(MASK);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Replaces runs that look like a JSON Web Token or its beginning: `eyJ` and at least 16 more base64url characters.
-fn mask_tokens(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("eyJ") {
-        let (before, from) = rest.split_at(start);
+fn mask_tokens(body: &str) -> String {
+    let mut out = String::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((before, from)) = text::find(rest, "eyJ").and_then(|start| rest.split_at_checked(start)) {
         let len =
             from.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=')).count();
-        let (run, after) = from.split_at(len);
+        let (run, after) = from.split_at_checked(len).unwrap_or((from, ""));
         out.push_str(before);
         out.push_str(if len >= 19 { MASK } else { run });
         rest = after;

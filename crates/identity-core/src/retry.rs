@@ -265,7 +265,7 @@ fn retry_after(response: &Response, now: Moment) -> Option<Duration> {
 
 fn redirect(request: &Request, response: &Response) -> Error {
     let target = response.header("location").unwrap_or("");
-    let host = if target.contains("://") { crate::http::origin(target) } else { "the same host" };
+    let host = if crate::text::find(target, "://").is_some() { crate::http::origin(target) } else { "the same host" };
     let host = crate::redact::excerpt(host.as_bytes(), &[]);
     Error::new(
         ErrorKind::Protocol,

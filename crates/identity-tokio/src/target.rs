@@ -31,7 +31,8 @@ impl<'a> Target<'a> {
         if url.contains('#') {
             return Err("the URL has a fragment");
         }
-        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let (scheme, rest) = url.split_once(':').unwrap_or_default();
+        let rest = rest.strip_prefix("//").ok_or("the URL is not absolute")?;
         let secure = scheme.eq_ignore_ascii_case("https");
         if !secure && !scheme.eq_ignore_ascii_case("http") {
             return Err("the URL starts neither with http:// nor with https://");

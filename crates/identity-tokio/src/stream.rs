@@ -11,7 +11,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use zeroize::Zeroizing;
+use zeroize::Zeroize as _;
 
 /// An open connection. Builds without TLS know what it is, which makes them smaller.
 #[cfg(not(feature = "tls"))]
@@ -37,42 +37,35 @@ pub(crate) fn plain(stream: TcpStream) -> Stream {
 }
 
 /// A connection as hyper wants it.
-pub(crate) struct Io {
-    stream: Stream,
-    /// hyper's uninitialised buffer can be reached without `unsafe` only by way of a copy. Wiped on drop.
-    buffer: Zeroizing<Vec<u8>>,
-}
-
-impl Io {
-    pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, buffer: Zeroizing::new(vec![0; BUFFER_SIZE]) }
-    }
-}
+pub(crate) struct Io(pub(crate) Stream);
 
 impl Read for Io {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut to: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, buffer } = self.get_mut();
-        let room = to.remaining().min(buffer.len());
-        let mut from = ReadBuf::new(buffer.get_mut(..room).unwrap_or_default());
-        ready!(Pin::new(stream).poll_read(cx, &mut from))?;
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut to: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        // hyper's uninitialised buffer can be reached without `unsafe` only by way of a copy.
+        let mut space = [0; BUFFER_SIZE];
+        let room = to.remaining().min(space.len());
+        let mut from = ReadBuf::new(space.get_mut(..room).unwrap_or_default());
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut from))?;
         to.put_slice(from.filled());
+        // Wiping goes byte by byte, so only what was used.
+        from.filled_mut().zeroize();
         Poll::Ready(Ok(()))
     }
 }
 
 impl Write for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 
-/// What hyper reads at a time at first.
-const BUFFER_SIZE: usize = 8 * 1024;
+/// A token and its header fit.
+const BUFFER_SIZE: usize = 4 * 1024;

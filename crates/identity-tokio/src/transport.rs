@@ -88,7 +88,7 @@ async fn exchange(request: &mut Request, target: &Target<'_>, phase: &AtomicU8) 
         Err(_) => return Err(no_connection(request.connect_timeout)),
     };
     phase.store(WAITING, Ordering::Relaxed);
-    let handshake = Builder::new().max_buf_size(HEADER_LIMIT).handshake(Io::new(stream)).await;
+    let handshake = Builder::new().max_buf_size(HEADER_LIMIT).handshake(Io(stream)).await;
     let (mut sender, connection) = handshake.map_err(failed)?;
     let mut answer = pin!(async {
         let answer = sender.send_request(message).await.map_err(failed)?;

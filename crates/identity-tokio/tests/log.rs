@@ -58,6 +58,6 @@ async fn one_event_per_attempt_names_the_path_and_the_outcome_only() {
     for word in ["DEBUG", "POST", "status=400", "ms=", &format!("http://127.0.0.1:{port}/token")] {
         assert!(lines.first().unwrap().contains(word), "{word}: {text}");
     }
-    assert!(lines.last().unwrap().contains("error=the URL starts neither"), "{text}");
+    assert!(lines.last().unwrap().contains("error=the URL is not absolute"), "{text}");
     assert!(!text.contains("canary"), "{text}");
 }

@@ -17,7 +17,6 @@ use identity_core::{
     retry::{self, Answer, RetryPolicy},
     text,
 };
-use serde_json::value::RawValue;
 use tracing::debug;
 
 use crate::{
@@ -211,9 +210,6 @@ impl Fetch for ManagedIdentity {
         check::resource(lookup.scopes)?;
         if let Some(claims) = lookup.claims {
             check::claims(claims)?;
-            if serde_json::from_str::<&RawValue>(claims).is_err() {
-                return Err(check::claims_are_no_object());
-            }
         }
         self.endpoint.as_ref().map(|_| ()).map_err(Clone::clone)
     }

@@ -1,10 +1,6 @@
 //! The JSON of all sources: one flat object, of which only a few fields matter.
 
-use std::fmt;
-
-use identity_core::json;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use identity_core::json::{self, Malformed};
 
 /// What the body of an answer is.
 #[derive(Debug)]
@@ -26,10 +22,16 @@ impl<'a> Body<'a> {
         if !json::is_shallow(body) {
             return Self::Deep;
         }
-        match serde_json::from_slice(body) {
-            Ok(fields) => Self::Object(fields),
-            Err(error) if error.is_eof() && (is_json || body.trim_ascii_start().starts_with(b"{")) => Self::Cut,
-            Err(_) => Self::Other,
+        let (mut fields, mut is_double) = (Fields::default(), false);
+        let result = json::members(body, &mut |name, value| {
+            let known = NAMES.iter().zip(&mut fields.0).find(|(known, _)| **known == name);
+            // Of two tokens, two readers could take different ones.
+            is_double |= known.is_some_and(|(_, place)| place.replace(value).is_some());
+        });
+        match result {
+            Ok(()) if !is_double => Self::Object(fields),
+            Err(Malformed::Cut) if is_json || !body.trim_ascii().is_empty() => Self::Cut,
+            _ => Self::Other,
         }
     }
 
@@ -61,7 +63,7 @@ impl<'a> Body<'a> {
 
 /// The fields of an object that matter, as they are written.
 #[derive(Debug, Default)]
-pub(crate) struct Fields<'a>([Option<&'a RawValue>; NAMES.len()]);
+pub(crate) struct Fields<'a>([Option<&'a str>; NAMES.len()]);
 
 /// The field is neither text nor a number.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +74,7 @@ impl Fields<'_> {
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, WrongType> {
         match self.raw(name) {
             None | Some("null") => Ok(None),
-            Some(raw) if raw.starts_with('"') => serde_json::from_str(raw).map(Some).map_err(|_| WrongType),
+            Some(raw) if raw.starts_with('"') => json::unescape(raw).map(Some).ok_or(WrongType),
             Some(raw) if raw.starts_with(|c: char| c.is_ascii_digit() || c == '-') => Ok(Some(raw.to_owned())),
             Some(_) => Err(WrongType),
         }
@@ -80,7 +82,7 @@ impl Fields<'_> {
 
     fn raw(&self, name: &str) -> Option<&str> {
         let (_, value) = NAMES.iter().zip(&self.0).find(|(known, _)| **known == name)?;
-        value.map(RawValue::get)
+        *value
     }
 }
 
@@ -101,37 +103,6 @@ const NAMES: [&str; 14] = [
     "refresh_in",
     "token_type",
 ];
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Fields::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    let value = map.next_value::<&RawValue>()?;
-                    let known = NAMES.iter().zip(&mut fields.0).find(|(known, _)| **known == name);
-                    if let Some((_, place)) = known
-                        && place.replace(value).is_some()
-                    {
-                        // Two readers could take two different tokens for the one that was sent.
-                        return Err(A::Error::custom("a field is given twice"));
-                    }
-                }
-                Ok(fields)
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsString,
     fs::{self, FileType, OpenOptions},
-    io::{self, Read as _},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -28,17 +28,7 @@ impl Env for ProcessEnv {
         if !facts.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what_else(facts.file_type())));
         }
-        let announced = usize::try_from(facts.len()).unwrap_or(usize::MAX);
-        let mut bytes = Vec::new();
-        if announced <= limit {
-            bytes.reserve_exact(announced + 1);
-            // The file may grow meanwhile: one byte more than allowed is enough to tell.
-            file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-        }
-        if announced.max(bytes.len()) > limit {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("has more than {limit} bytes")));
-        }
-        Ok(bytes)
+        read_whole(file, usize::try_from(facts.len()).unwrap_or(usize::MAX), limit)
     }
 
     fn is_file(&self, path: &Path) -> bool {
@@ -48,6 +38,19 @@ impl Env for ProcessEnv {
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         fs::canonicalize(path)
     }
+}
+
+/// Reads a file that says that it has `announced` bytes. It may grow meanwhile: one byte more than allowed tells enough.
+fn read_whole(file: impl Read, announced: usize, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if announced <= limit {
+        bytes.reserve_exact(announced.saturating_add(1));
+        file.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes)?;
+    }
+    if announced.max(bytes.len()) > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("has more than {limit} bytes")));
+    }
+    Ok(bytes)
 }
 
 #[cfg(unix)]
@@ -106,3 +109,18 @@ fn what_else(kind: FileType) -> &'static str {
 }
 
 const LINK: &str = "is a symbolic link, which is not followed here";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_grows_is_read_to_the_limit_only() {
+        // The rest of the file has no end: reading all of it would not return.
+        for announced in [0, 10, 4096] {
+            let error = read_whole(io::repeat(b'x'), announced, 4096).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        }
+        assert_eq!(read_whole(&b"shrunk"[..], 4096, 4096).unwrap(), b"shrunk");
+    }
+}

@@ -91,10 +91,13 @@ pub fn uuid(random: &dyn Random) -> String {
 /// The numbers of Entra's error codes in a text (`7000215` for `AADSTS7000215`), each once, in their order, at most 16.
 #[must_use]
 pub fn entra_codes(text: &str) -> Vec<u32> {
+    const MARK: &str = "AADSTS";
     let mut codes = Vec::new();
-    for part in text.split("AADSTS").skip(1) {
-        let len = part.bytes().take_while(u8::is_ascii_digit).count();
-        match part.get(..len).and_then(|digits| digits.parse().ok()) {
+    let mut rest = text;
+    while let Some(at) = find(rest, MARK) {
+        rest = rest.get(at + MARK.len()..).unwrap_or_default();
+        let len = rest.bytes().take_while(u8::is_ascii_digit).count();
+        match rest.get(..len).and_then(|digits| digits.parse().ok()) {
             Some(code) if codes.len() < 16 && !codes.contains(&code) => codes.push(code),
             _ => {}
         }

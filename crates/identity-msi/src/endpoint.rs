@@ -1,6 +1,6 @@
 //! Which endpoint this process asks, and the requests that it sends there.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use identity_core::{
     Env, Error, ErrorKind, Result, Secret,
@@ -211,18 +211,6 @@ impl Endpoint {
         request.headers.clear();
         (request.connect_timeout, request.timeout) = (PROBE_TIMEOUT, PROBE_TIMEOUT);
         request
-    }
-}
-
-/// The secret is redacted, and of the URL only the origin is shown: a query may hold anything.
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Endpoint");
-        debug
-            .field("source", &self.source.name)
-            .field("origin", &self.origin())
-            .field("id", &self.id)
-            .finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@ use identity_core::{
     ErrorKind::{self, AuthenticationFailed, CredentialUnavailable, Protocol, Transport},
     http::Response,
     retry::Verdict,
+    text,
 };
 
 use crate::{source::Kind, wire::Body};
@@ -48,7 +49,12 @@ impl Facts<'_> {
 /// for IMDS; the other sources document no 404 and 410 of passing nature, and Service Fabric's 404 is final.
 pub(crate) fn verdict(kind: Kind, response: &Response) -> Verdict {
     match response.status() {
-        200 if matches!(Body::parse(response.body(), response.is_json()), Body::Cut) => Verdict::Retry,
+        // An object that is whole ends in a brace: most answers are not read twice.
+        200 if !response.body().ends_with(b"}")
+            && matches!(Body::parse(response.body(), response.is_json()), Body::Cut) =>
+        {
+            Verdict::Retry
+        }
         404 if kind == Kind::Imds => Verdict::Retry,
         410 if kind == Kind::Imds => Verdict::Upgrading,
         408 | 429 | 500.. => Verdict::Retry,
@@ -81,10 +87,10 @@ static ROWS: [Row; 14] = [
     row(false, 0..=u16::MAX, |facts| matches!(facts.body, Body::Deep), Protocol, "the JSON of the answer nests too deeply"),
     row(true,  0..=u16::MAX, |facts| matches!(facts.body, Body::Other), CredentialUnavailable,
         "something else answers at its address, such as a proxy, a captive portal or Docker Desktop"),
-    row(true,  403..=403, |facts| facts.text.contains("unreachable"), CredentialUnavailable,
+    row(true,  403..=403, |facts| text::find(facts.text, "unreachable").is_some(), CredentialUnavailable,
         "the network of this machine has no IMDS"),
     // A refusal.
-    row(true,  400..=400, |facts| !facts.had_token && !facts.text.contains("AADSTS"), CredentialUnavailable,
+    row(true,  400..=400, |facts| !facts.had_token && text::find(facts.text, "AADSTS").is_none(), CredentialUnavailable,
         "assign a managed identity to this resource, or correct the id that the builder was given"),
     row(false, 401..=401, |facts| facts.kind == Kind::AzureArc, AuthenticationFailed,
         "the agent does not take the key of the file that it named; restart it, then see azcmagent show"),

@@ -19,9 +19,6 @@ pub(crate) enum Body<'a> {
 impl<'a> Body<'a> {
     /// Reads a body; `is_json` is what its header says about it.
     pub(crate) fn parse(body: &'a [u8], is_json: bool) -> Self {
-        if !json::is_shallow(body) {
-            return Self::Deep;
-        }
         let (mut fields, mut is_double) = (Fields::default(), false);
         let result = json::members(body, &mut |name, value| {
             let known = NAMES.iter().zip(&mut fields.0).find(|(known, _)| **known == name);
@@ -30,6 +27,8 @@ impl<'a> Body<'a> {
         });
         match result {
             Ok(()) if !is_double => Self::Object(fields),
+            Err(Malformed::Deep) => Self::Deep,
+            Err(Malformed::Wrong) if !json::is_shallow(body) => Self::Deep,
             Err(Malformed::Cut) if is_json || !body.trim_ascii().is_empty() => Self::Cut,
             _ => Self::Other,
         }

@@ -311,7 +311,12 @@ impl Inner {
             }
             let remembered = node.failure.as_ref().filter(|failure| now.is_before(&failure.until));
             if let (Some(failure), None, None) = (remembered, lookup.claims, &old) {
-                return Step::Failed(failure.error.clone());
+                let (error, until) = (failure.error.clone(), failure.until.monotonic);
+                return Step::Failed(match error.retry_after() {
+                    // Counted from now, not from when the first caller was told.
+                    Some(_) => error.with_retry_after(until.saturating_duration_since(now.monotonic)),
+                    None => error,
+                });
             }
         }
         let Some(runtime) = runtime else {

@@ -1,1 +1,35 @@
-//! Stub.
+//! What the workspace-wide tests share: captured logs, the search for secrets, and platforms with other variables.
+//!
+//! | test target | what it shows |
+//! |---|---|
+//! | `conformance` | each folder of `conformance/`: variables, files and answers come to exactly this, on a virtual clock |
+//! | `canary` | no public type shows the secret that it holds |
+//! | `hostile` | our transport against an emulator that lies, over real sockets; thousands of callers; proxies |
+//! | `memory` | answers without end cost no memory |
+//! | `namespace` | IMDS at its real address, where that address is ours alone |
+//! | `real` | software that no one here wrote; `cargo xtask real` installs it |
+#![forbid(unsafe_code)]
+#![expect(clippy::disallowed_methods, reason = "tests stand outside of the seams")]
+
+mod env;
+mod leaks;
+mod logs;
+
+pub use env::{Variables, platform_of};
+pub use leaks::{find_secret, shown};
+pub use logs::Logs;
+
+/// Says why a test cannot run here; fails where everything has to.
+///
+/// # Panics
+///
+/// If `CI` is `true` in the environment.
+#[expect(clippy::print_stderr, reason = "the end of a test")]
+pub fn skip(what: &str, reason: &str) {
+    assert!(!is_ci(), "{what} cannot run: {reason}; CI=true allows no skip");
+    eprintln!("SKIPPED {what}: {reason}");
+}
+
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}

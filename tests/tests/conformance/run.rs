@@ -1,0 +1,223 @@
+//! Runs a case and compares everything.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    time::{Duration, SystemTime},
+};
+
+use identity_core::{
+    AccessToken, CallContext, Clock as _, Error, Result as TokenResult, TokenCredential, TokenRequestOptions,
+    fakes::{FakeClock, join_all},
+    http::Request,
+};
+use identity_msi::{ManagedIdentityCredential, ManagedIdentityCredentialBuilder};
+use identity_tests::{Logs, find_secret, shown};
+
+use crate::{
+    case::{Asked, Builder, Call, Failure, Folder},
+    world::World,
+};
+
+/// The first thing that is not as the case says.
+pub(crate) fn run(folder: &Folder) -> Result<(), String> {
+    let world = World::new(folder);
+    let mut visible = String::new();
+    let (result, logs) = Logs::of(|| calls(folder, &world, &mut visible));
+    result?;
+    compare_requests(&folder.case.requests, &world.asked())?;
+    let reads: Vec<String> = world.env.reads().iter().map(|path| path.display().to_string()).collect();
+    if reads != folder.case.reads {
+        return Err(format!("opened {reads:?}, expected {:?}", folder.case.reads));
+    }
+    match world.left() {
+        (0, 0) => {}
+        (left, surplus) => return Err(format!("{left} answers were not asked for, {surplus} requests had none")),
+    }
+    if let Some(missing) = folder.case.logs.iter().find(|fragment| !logs.contains(*fragment)) {
+        return Err(format!("the log lacks {missing:?}:\n{logs}"));
+    }
+    let secrets = folder.secrets();
+    for (place, text) in [("the log", &logs), ("something printed", &visible)] {
+        if let Some(bad) = text.chars().find(|&c| steers(c)) {
+            return Err(format!("{bad:?} steers whoever reads {place}: {text:?}"));
+        }
+        if let Some(secret) = find_secret(text, secrets.iter().map(String::as_str)) {
+            return Err(format!("{secret:?} shows in {place}:\n{text}"));
+        }
+    }
+    Ok(())
+}
+
+/// Control characters other than line feeds, and those that reorder text.
+fn steers(c: char) -> bool {
+    c != '\n' && c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Builds and calls; collects all that can be printed.
+fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), String> {
+    let case = &folder.case;
+    let builder = builder(&case.credential);
+    let _ = write!(visible, "{builder:?} {builder:#?}");
+    let credential = match (builder.build_with(&world.platform), &case.build) {
+        (Ok(credential), None) => credential,
+        (Err(error), Some(expected)) => {
+            visible.push_str(&shown(&error));
+            return compare_failure(expected, &error);
+        }
+        (Ok(_), Some(expected)) => return Err(format!("was built, expected {expected:?}")),
+        (Err(error), None) => return Err(format!("was not built: {error}")),
+    };
+    if case.chosen.as_deref().is_some_and(|chosen| chosen != credential.source()) {
+        return Err(format!("chose {}, expected {:?}", credential.source(), case.chosen));
+    }
+    for (number, call) in (1..).zip(&case.calls) {
+        if let Some(at) = call.at_secs {
+            let wait = Duration::from_secs_f64(at).saturating_sub(world.clock.elapsed());
+            // From one event to the next, as time passes for what runs in the background.
+            world.sim.run(world.clock.sleep(wait));
+        }
+        let start = world.clock.elapsed();
+        let results = get(world, &credential, call);
+        let took = (world.clock.elapsed() - start).as_secs_f64();
+        world.sim.settle();
+        let _ = write!(visible, "{credential:?} {credential:#?} {results:?} {results:#?} ");
+        results.iter().filter_map(|result| result.as_ref().err()).for_each(|error| visible.push_str(&shown(error)));
+        let in_call = |problem: String| format!("call {number}: {problem}");
+        results.iter().try_for_each(|result| compare(call, result)).map_err(in_call)?;
+        if (took - call.takes_secs).abs() > 0.001 {
+            return Err(in_call(format!("took {took} s, expected {} s", call.takes_secs)));
+        }
+    }
+    Ok(())
+}
+
+fn builder(told: &Builder) -> ManagedIdentityCredentialBuilder {
+    let mut builder = ManagedIdentityCredential::builder();
+    if let Some(id) = &told.client_id {
+        builder = builder.client_id(id);
+    }
+    if let Some(id) = &told.object_id {
+        builder = builder.object_id(id);
+    }
+    if let Some(id) = &told.resource_id {
+        builder = builder.resource_id(id);
+    }
+    if told.allow_remote_endpoint {
+        builder = builder.allow_remote_endpoint();
+    }
+    builder
+}
+
+fn get(world: &World, credential: &ManagedIdentityCredential, call: &Call) -> Vec<TokenResult<AccessToken>> {
+    let scopes: Vec<&str> = call.scopes.iter().map(String::as_str).collect();
+    let mut options = TokenRequestOptions::new();
+    if let Some(claims) = &call.claims {
+        options = options.with_claims(claims);
+    }
+    if call.cae {
+        options = options.enable_cae();
+    }
+    if call.in_chain {
+        options = options.with_context(CallContext::Chain);
+    }
+    let all = (0..call.callers).map(|_| credential.get_token(&scopes, Some(&options)));
+    world.sim.run(join_all(all))
+}
+
+fn compare(call: &Call, result: &TokenResult<AccessToken>) -> Result<(), String> {
+    match (result, &call.token, &call.failure) {
+        (Ok(token), Some(expected), None) => {
+            if token.secret() != expected.secret {
+                return Err(format!("the token is {:?}, expected {:?}", token.secret(), expected.secret));
+            }
+            compare_time("expires", Some(token.expires_on()), Some(expected.expires_at_secs))?;
+            match expected.refresh_at_secs {
+                None => Ok(()),
+                at => compare_time("is refreshed", token.refresh_on(), at),
+            }
+        }
+        (Err(error), None, Some(expected)) => compare_failure(expected, error),
+        (Ok(_), None, Some(expected)) => Err(format!("a token was given, expected {expected:?}")),
+        (Err(error), Some(_), None) => Err(format!("expected a token: {:?}: {error}", error.kind())),
+        _ => Err("the case expects a token and a failure, or neither".to_owned()),
+    }
+}
+
+fn compare_time(what: &str, time: Option<SystemTime>, expected: Option<f64>) -> Result<(), String> {
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(FakeClock::START);
+    let seconds = time.and_then(|time| time.duration_since(start).ok()).map(|since| since.as_secs_f64());
+    match (seconds, expected) {
+        (Some(seconds), Some(expected)) if (seconds - expected).abs() <= 0.001 => Ok(()),
+        _ => Err(format!("the token {what} at {seconds:?} s, expected {expected:?} s")),
+    }
+}
+
+fn compare_failure(expected: &Failure, error: &Error) -> Result<(), String> {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let _ = write!(said, ": {error}");
+        cause = error.source();
+    }
+    if error.kind().as_str() != expected.kind {
+        return Err(format!("failed as {}, expected {}: {said}", error.kind().as_str(), expected.kind));
+    }
+    if expected.says.is_empty() {
+        return Err(format!("the case expects no word of: {said}"));
+    }
+    if let Some(missing) = expected.says.iter().find(|fragment| !said.contains(*fragment)) {
+        return Err(format!("the message lacks {missing:?}: {said}"));
+    }
+    let retry_after = error.retry_after().map(|wait| wait.as_secs_f64());
+    let facts = (error.http_status(), retry_after, error.entra_codes().to_vec());
+    let wanted = (expected.http_status, expected.retry_after_secs, expected.entra_codes.clone());
+    if facts != wanted {
+        return Err(format!("status, wait, codes are {facts:?}, expected {wanted:?}: {said}"));
+    }
+    Ok(())
+}
+
+fn compare_requests(expected: &[Asked], asked: &[(Duration, Request)]) -> Result<(), String> {
+    let mut wanted: Vec<(f64, &Asked)> =
+        expected.iter().flat_map(|one| one.at_secs.iter().map(move |at| (*at, one))).collect();
+    wanted.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let list = || {
+        let lines = asked.iter().map(|(at, request)| format!("\n  {} s {request:?}", at.as_secs_f64()));
+        lines.collect::<String>()
+    };
+    if wanted.len() != asked.len() {
+        return Err(format!("{} requests, expected {}:{}", asked.len(), wanted.len(), list()));
+    }
+    for ((at, expected), (time, request)) in wanted.into_iter().zip(asked) {
+        if (time.as_secs_f64() - at).abs() > 0.001 {
+            return Err(format!("a request at {} s, expected at {at} s:{}", time.as_secs_f64(), list()));
+        }
+        compare_request(expected, request)?;
+    }
+    Ok(())
+}
+
+fn compare_request(expected: &Asked, request: &Request) -> Result<(), String> {
+    let start = (request.method.as_str(), request.url.as_str());
+    if start != (expected.method.as_str(), expected.url.as_str()) {
+        return Err(format!("asked {start:?}, expected {} {}", expected.method, expected.url));
+    }
+    let headers: BTreeMap<&str, &str> = request.headers.iter().map(|(name, value)| (*name, value.expose())).collect();
+    let names = |list: &mut dyn Iterator<Item = &str>| list.collect::<Vec<_>>().join(", ");
+    let same = headers.len() == request.headers.len()
+        && headers.len() == expected.headers.len()
+        && expected.headers.iter().all(|(name, value)| {
+            headers.get(name.as_str()).is_some_and(|sent| value == sent || value == "*" && !sent.is_empty())
+        });
+    if !same {
+        let sent = names(&mut request.headers.iter().map(|(name, _)| *name));
+        return Err(format!("{start:?} with headers {sent} or other values, expected {:?}", expected.headers));
+    }
+    let body = request.body.as_ref().map(|body| body.expose());
+    if body != expected.body.as_deref() {
+        return Err(format!("{start:?} with body {body:?}, expected {:?}", expected.body));
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! The harness itself must be able to fail: each expectation is broken once.
+
+use crate::{
+    case::{Failure, Folder},
+    root,
+    run::run,
+};
+
+fn load(name: &str) -> Folder {
+    Folder::load(&root().join(name)).unwrap()
+}
+
+/// Runs a case with one thing changed; it must fail and say what.
+fn fails(name: &str, says: &str, change: impl FnOnce(&mut Folder)) {
+    let mut folder = load(name);
+    run(&folder).unwrap();
+    change(&mut folder);
+    let problem = run(&folder).expect_err(says);
+    assert!(problem.contains(says), "{says}: {problem}");
+}
+
+const TOKEN: &str = "app-service";
+const FAILURE: &str = "app-service-400-aadsts";
+const RETRIED: &str = "imds-503-until-the-end";
+const ARC: &str = "arc";
+
+#[test]
+fn a_wrong_token_or_time_is_noticed() {
+    fails(TOKEN, "the token is", |folder| folder.case.calls[0].token.as_mut().unwrap().secret.push('x'));
+    fails(TOKEN, "the token expires", |folder| folder.case.calls[0].token.as_mut().unwrap().expires_at_secs += 1.0);
+    fails(TOKEN, "the token is refreshed", |folder| {
+        folder.case.calls[0].token.as_mut().unwrap().refresh_at_secs = Some(7.0);
+    });
+    fails(TOKEN, "took", |folder| folder.case.calls[0].takes_secs = 1.0);
+    fails(TOKEN, "chose", |folder| folder.case.chosen = Some("IMDS".to_owned()));
+}
+
+#[test]
+fn a_wrong_failure_is_noticed() {
+    let failure = |folder: &mut Folder| folder.case.calls[0].failure.clone().unwrap();
+    let with = |folder: &mut Folder, failure: Failure| folder.case.calls[0].failure = Some(failure);
+    fails(FAILURE, "failed as", |folder| {
+        let failure = Failure { kind: "Protocol".to_owned(), ..failure(folder) };
+        with(folder, failure);
+    });
+    fails(FAILURE, "lacks", |folder| {
+        let failure = Failure { says: vec!["never said".to_owned()], ..failure(folder) };
+        with(folder, failure);
+    });
+    fails(FAILURE, "no word", |folder| {
+        let failure = Failure { says: Vec::new(), ..failure(folder) };
+        with(folder, failure);
+    });
+    fails(FAILURE, "status, wait, codes", |folder| {
+        let failure = Failure { http_status: Some(418), ..failure(folder) };
+        with(folder, failure);
+    });
+    fails(FAILURE, "status, wait, codes", |folder| {
+        let failure = Failure { entra_codes: Vec::new(), ..failure(folder) };
+        with(folder, failure);
+    });
+    fails(FAILURE, "expected a token", |folder| {
+        folder.case.calls[0].token = load(TOKEN).case.calls[0].token.clone();
+        folder.case.calls[0].failure = None;
+    });
+    fails(FAILURE, "was built", |folder| {
+        let failure = failure(folder);
+        folder.case.build = Some(failure);
+    });
+}
+
+#[test]
+fn a_wrong_request_is_noticed() {
+    fails(TOKEN, "asked", |folder| folder.case.requests[0].url.push('x'));
+    fails(TOKEN, "asked", |folder| folder.case.requests[0].method = "POST".to_owned());
+    fails(TOKEN, "with headers", |folder| {
+        folder.case.requests[0].headers.insert("metadata".to_owned(), "false".to_owned());
+    });
+    fails(TOKEN, "with headers", |folder| drop(folder.case.requests[0].headers.remove("metadata")));
+    fails(TOKEN, "with headers", |folder| {
+        folder.case.requests[0].headers.insert("more".to_owned(), "*".to_owned());
+    });
+    fails(TOKEN, "with body", |folder| folder.case.requests[0].body = Some("x".to_owned()));
+    fails(TOKEN, "requests, expected 0", |folder| folder.case.requests.clear());
+    fails(RETRIED, "a request at", |folder| folder.case.requests[0].at_secs[1] += 0.5);
+    fails(ARC, "opened", |folder| folder.case.reads.clear());
+}
+
+#[test]
+fn a_script_that_does_not_fit_is_noticed() {
+    fails(TOKEN, "were not asked for", |folder| {
+        let again = folder.replies[0].clone();
+        folder.replies.push(again);
+    });
+    fails(FAILURE, "failed as", |folder| folder.replies.clear());
+}
+
+#[test]
+fn a_secret_that_shows_is_noticed() {
+    // A word that only the error has, and one that only the log has.
+    fails(FAILURE, "shows in something printed", |folder| folder.case.secrets.push("Failed of Managed".to_owned()));
+    fails(TOKEN, "shows in the log", |folder| folder.case.secrets.push("managed identity source".to_owned()));
+    fails(TOKEN, "the log lacks", |folder| folder.case.logs.push("never logged".to_owned()));
+    // What is a secret is known without being told.
+    for (name, expected) in [(TOKEN, 2), (ARC, 2), ("azure-ml", 2)] {
+        assert!(load(name).secrets().len() >= expected, "{name}: {:?}", load(name).secrets());
+    }
+}

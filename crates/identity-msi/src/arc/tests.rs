@@ -1,5 +1,7 @@
 //! What depends on the operating system, for those that the tests do not run on.
 
+use std::{ffi::OsString, path::PathBuf};
+
 use identity_core::fakes::FakeEnv;
 
 use super::*;
@@ -62,4 +64,32 @@ fn the_agents_program_is_where_its_installer_puts_it() {
         assert_eq!(agent_on(os, &env).unwrap().as_deref(), expected);
     }
     assert_eq!(agent_on("windows", &FakeEnv::default()).unwrap(), None);
+}
+
+/// Sees no link when it looks, but one when it opens: somebody was quicker.
+#[derive(Debug)]
+struct Swapped(FakeEnv);
+
+impl Env for Swapped {
+    fn var_os(&self, name: &str) -> Option<OsString> {
+        self.0.var_os(name)
+    }
+    fn read(&self, path: &Path, limit: usize, links: Links) -> io::Result<Vec<u8>> {
+        self.0.read(path, limit, links)
+    }
+    fn is_file(&self, path: &Path) -> bool {
+        self.0.is_file(path)
+    }
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_owned())
+    }
+}
+
+#[test]
+fn a_link_that_appears_between_looking_and_opening_is_not_followed() {
+    let env = FakeEnv::default();
+    env.file("/etc/shadow", Ok(b"CANARY"));
+    env.link("/var/opt/azcmagent/tokens/x.key", "/etc/shadow");
+    let error = key(&Swapped(env), "linux", &asks_for("/var/opt/azcmagent/tokens/x.key")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
 }

@@ -56,6 +56,20 @@ fn a_challenge_names_the_token_that_it_rejects() {
 }
 
 #[test]
+fn an_ordinary_refresh_rejects_no_token() {
+    let world = World::replies(SERVICE_FABRIC, &[(200, r#"{"access_token":"abc","expires_in":3600}"#)]);
+    let credential = world.credential();
+    for _ in 0..2 {
+        world.get(&credential).unwrap();
+        world.sim.settle();
+        world.clock.advance(std::time::Duration::from_secs(3400));
+    }
+    let requests = world.transport.requests();
+    assert_eq!(requests.len(), 2);
+    assert!(requests.iter().all(|request| request.url.ends_with("storage.azure.com")));
+}
+
+#[test]
 fn endpoints_and_thumbprints_that_are_none_are_refused_by_name() {
     for (name, value) in [
         ("IDENTITY_ENDPOINT", "http://127.0.0.1:2377/metadata/identity/oauth2/token"),

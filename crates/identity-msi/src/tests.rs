@@ -92,7 +92,8 @@ impl World {
     }
 
     fn get(&self, credential: &ManagedIdentityCredential) -> Result<AccessToken> {
-        self.sim.run(credential.get_token(&[SCOPE], None))
+        // Called inside the runtime, for that is where a hit may start a refresh.
+        self.sim.run(async { credential.get_token(&[SCOPE], None).await })
     }
 
     fn get_in_chain(&self, credential: &ManagedIdentityCredential) -> Result<AccessToken> {
@@ -100,7 +101,7 @@ impl World {
     }
 
     fn get_with(&self, credential: &ManagedIdentityCredential, options: &TokenRequestOptions) -> Result<AccessToken> {
-        self.sim.run(credential.get_token(&[SCOPE], Some(options)))
+        self.sim.run(async { credential.get_token(&[SCOPE], Some(options)).await })
     }
 }
 

@@ -1,0 +1,167 @@
+//! Azurite, the storage emulator, takes the tokens that our own credential gets, and refuses what it should.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use identity_core::TokenCredential as _;
+use identity_emulator::{Answer, Emulator, Source};
+use identity_msi::ManagedIdentityCredential;
+use identity_tests::platform_of;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use crate::installed::{folder, path, run, text};
+
+const STORAGE: &str = "https://storage.azure.com/.default";
+
+#[test]
+#[ignore = "needs installed components: cargo xtask real"]
+fn azurite_takes_our_tokens_and_refuses_others() {
+    let Some(modules) = path("REAL_NODE_MODULES", "Azurite") else { return };
+    let emulator = Emulator::builder().start_in_background().unwrap();
+    let azurite = Azurite::start(&modules);
+
+    // A container, a blob, a list, the blob back: each with the token of a different source.
+    let sources = [Source::AppService, Source::Imds, Source::ServiceFabric, Source::AzureMl, Source::CloudShell];
+    let tokens = sources.map(|source| token(&emulator, source, STORAGE));
+    let [create, put, list, get, head] = &tokens;
+    azurite.asks(create, &["-X", "PUT", "-H", "content-length: 0"], "/box?restype=container", 201, "");
+    let put_blob = ["-X", "PUT", "-H", "x-ms-blob-type: BlockBlob", "--data-binary", "what our token wrote"];
+    azurite.asks(put, &put_blob, "/box/hello.txt", 201, "");
+    azurite.asks(list, &[], "/box?restype=container&comp=list", 200, "<Name>hello.txt</Name>");
+    azurite.asks(get, &[], "/box/hello.txt", 200, "what our token wrote");
+    azurite.asks(head, &["-I"], "/box/hello.txt", 200, "");
+    // The account's own host is an audience, too.
+    let own = token(&emulator, Source::AppService, "https://devstoreaccount1.blob.core.windows.net/.default");
+    azurite.asks(&own, &[], "/box/hello.txt", 200, "what our token wrote");
+
+    let vault = token(&emulator, Source::AppService, "https://vault.azure.net/.default");
+    azurite.asks(&vault, &[], "/box/hello.txt", 403, "Invalid token audience");
+    let other = token(&emulator, Source::AppService, "https://other.blob.core.windows.net/.default");
+    azurite.asks(&other, &[], "/box/hello.txt", 403, "Invalid token audience");
+    // An answer that lies about the life of its token.
+    let stale = Answer::real().with_lifetime_secs(-60).with_text_field("expires_on", "9999999999");
+    emulator.faults().next(Source::AppService, stale);
+    let expired = token(&emulator, Source::AppService, STORAGE);
+    azurite.asks(&expired, &[], "/box/hello.txt", 403, "expired");
+    azurite.asks("nonsense", &[], "/box/hello.txt", 403, "");
+    azurite.asks("", &[], "/box/hello.txt", 403, "");
+    assert_eq!(emulator.request_count(None), 9, "one for each credential");
+}
+
+/// A token by our own credential, as a program gets it.
+fn token(emulator: &Emulator, source: Source, scope: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let credential = ManagedIdentityCredential::builder().build_with(&platform_of(emulator, source)).unwrap();
+        credential.get_token(&[scope], None).await.unwrap().secret().to_owned()
+    })
+}
+
+/// A running Azurite; it ends with this value.
+struct Azurite {
+    child: Child,
+    blobs: String,
+    folder: PathBuf,
+}
+
+impl Azurite {
+    /// Its blob service, over HTTPS with a certificate of our own making, and with OAuth on.
+    fn start(modules: &Path) -> Self {
+        let folder = folder("azurite");
+        make_certificates(&folder);
+        let mut child = Command::new("node")
+            .arg(modules.join("azurite/dist/src/blob/main.js"))
+            .args(["--blobHost", "127.0.0.1", "--blobPort", "0", "--oauth", "basic"])
+            .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"])
+            .arg("--cert")
+            .arg(folder.join("server.pem"))
+            .arg("--key")
+            .arg(folder.join("server.key"))
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("node: {error}"));
+        let output = child.stdout.take().expect("it was asked for");
+        let (send, lines) = mpsc::channel();
+        // Reads to the end, so that Azurite never waits for a full pipe.
+        thread::spawn(move || {
+            BufReader::new(output).lines().map_while(Result::ok).for_each(|line| drop(send.send(line)))
+        });
+        let mut azurite = Self { child, blobs: String::new(), folder };
+        let port = loop {
+            let Ok(line) = lines.recv_timeout(Duration::from_secs(30)) else {
+                panic!("no port: {}", azurite.complaint())
+            };
+            if let Some((_, port)) = line.split_once("successfully listens on https://127.0.0.1:") {
+                break port.trim().parse::<u16>().unwrap();
+            }
+        };
+        azurite.blobs = format!("https://127.0.0.1:{port}/devstoreaccount1");
+        azurite
+    }
+
+    /// Sends a request with that token by curl, and compares the status and a part of the answer.
+    fn asks(&self, token: &str, arguments: &[&str], path: &str, status: u16, says: &str) {
+        let url = format!("{}{path}", self.blobs);
+        let mut command = Command::new("curl");
+        command.args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "20",
+            "--noproxy",
+            "*",
+            "--write-out",
+            "\n%{http_code}",
+        ]);
+        command.arg("--cacert").arg(self.folder.join("ca.pem")).args(["--config", "-"]).args(arguments).arg(&url);
+        // Not as an argument, which everybody on the machine can see.
+        let header =
+            if token.is_empty() { String::new() } else { format!("header = \"Authorization: Bearer {token}\"\n") };
+        let output = run(&mut command, &format!("header = \"x-ms-version: 2025-11-05\"\n{header}"));
+        let printed = text(&output.stdout);
+        let (body, code) = printed.rsplit_once('\n').unwrap_or_else(|| panic!("{url}: {}", text(&output.stderr)));
+        assert_eq!(code, status.to_string(), "{arguments:?} {path}: {body} {}", text(&output.stderr));
+        assert!(body.contains(says), "{arguments:?} {path} says not {says:?}: {body}");
+    }
+
+    /// What it said before it ended.
+    fn complaint(&mut self) -> String {
+        let _ = self.child.kill();
+        let mut said = String::new();
+        if let Some(mut pipe) = self.child.stderr.take() {
+            let _ = pipe.read_to_string(&mut said);
+        }
+        said
+    }
+}
+
+impl Drop for Azurite {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// `ca.pem` for the client; `server.pem` and `server.key`, for 127.0.0.1, for the server.
+fn make_certificates(folder: &Path) {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "identity-tests");
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
+    fs::write(folder.join("server.pem"), server.pem()).unwrap();
+    fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
+}

@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     task::Poll,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use identity_core::{
     http::{Reach, TransportError, TransportErrorKind},
 };
 use tokio::{
-    net::{TcpSocket, TcpStream, lookup_host},
+    net::{TcpSocket, TcpStream},
     time::sleep,
 };
 
@@ -21,19 +21,35 @@ use crate::target::Target;
 
 /// Connects to the host of `target`, at an address that `reach` allows.
 pub(crate) async fn connect(target: &Target<'_>, reach: Reach) -> Result<TcpStream, TransportError> {
-    // An address in place of a name is taken as it is, without asking anyone.
-    let addresses: Vec<_> = match lookup_host((target.host, target.port)).await {
-        Ok(addresses) => addresses.collect(),
-        Err(error) => {
-            let message = format!("{} does not resolve: {error}", target.host);
-            return Err(TransportError::new(TransportErrorKind::Dns, message));
-        }
-    };
+    let addresses = resolve(target.host, target.port).await?;
     judge(target.host, &addresses, reach)?;
     let stream = race(in_turn(addresses), &|address| Box::pin(connect_to(address))).await;
     // One small request per connection: nothing is gained by waiting for more to send.
     let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
     stream.map_err(|error| TransportError::new(TransportErrorKind::Connect, format!("no connection: {error}")))
+}
+
+/// The addresses of a host. Addresses in place of a name and `localhost` are known without asking anyone.
+///
+/// Source for `localhost`: RFC 6761, section 6.3.
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, TransportError> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    if host.eq_ignore_ascii_case("localhost") {
+        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        return Ok(both.map(|ip| SocketAddr::new(ip, port)).into());
+    }
+    #[cfg(feature = "dns")]
+    match tokio::net::lookup_host((host, port)).await {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) => Err(TransportError::new(TransportErrorKind::Dns, format!("{host} does not resolve: {error}"))),
+    }
+    #[cfg(not(feature = "dns"))]
+    Err(TransportError::new(
+        TransportErrorKind::Refused,
+        format!("{host} is a name, and this build knows addresses and localhost only: turn on the feature dns"),
+    ))
 }
 
 async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {

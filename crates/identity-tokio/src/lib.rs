@@ -15,8 +15,8 @@
 //!
 //! - One connection per request, closed after the answer or when the future is dropped. No task is spawned.
 //! - Never a proxy, never a redirect. No compression is asked for, and a compressed answer is refused.
-//! - The name is resolved once, every address is judged, and exactly those addresses are connected to: families in turn,
-//!   the next one after 250 ms or when one fails, the first connection wins.
+//! - A name is resolved once (`localhost` is always loopback), every address is judged, and exactly those addresses are
+//!   connected to: families in turn, the next one after 250 ms or when one fails, the first connection wins.
 //! - The header of an answer has at most 64 KiB and 100 lines; its body is read up to the request's limit.
 //! - Resolving, connecting and the TLS handshake share one deadline; the whole exchange has another.
 //!
@@ -28,8 +28,10 @@
 //!
 //! # Features
 //!
+//! - `dns`: hosts that are names, resolved by the system. Without it hosts are addresses or `localhost`, as every
+//!   metadata endpoint of Azure is; 25 KB less, since no thread has to wait for an answer.
 //! - `tls`: `https` URLs, by rustls with the ring provider. For now the server is trusted by the SHA-1 of its certificate
-//!   only, as Service Fabric needs.
+//!   only, as Service Fabric needs. Brings `dns`.
 //!
 //! # Security
 //!

@@ -27,8 +27,27 @@ pub fn scopes(scopes: &[&str]) -> Result<()> {
         if scope.is_empty() || scope.len() > SCOPE_LIMIT {
             return Err(invalid(format!("a scope has {} bytes; 1 to {SCOPE_LIMIT} are allowed", scope.len())));
         }
-        let bad = |c: char| !c.is_ascii_graphic() || "\"'\\`&|;$()^%!<>".contains(c);
-        if scope.starts_with('-') || scope.contains(bad) {
+        let bad = |b| {
+            !u8::is_ascii_graphic(&b)
+                || matches!(
+                    b,
+                    b'"' | b'\''
+                        | b'\\'
+                        | b'`'
+                        | b'&'
+                        | b'|'
+                        | b';'
+                        | b'$'
+                        | b'('
+                        | b')'
+                        | b'^'
+                        | b'%'
+                        | b'!'
+                        | b'<'
+                        | b'>'
+                )
+        };
+        if scope.starts_with('-') || scope.bytes().any(bad) {
             return Err(invalid(format!(
                 "the scope {scope:?} has a character that no scope has; expected one such as https://storage.azure.com/.default"
             )));

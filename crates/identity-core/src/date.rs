@@ -41,7 +41,7 @@ pub fn parse_time(text: &str) -> Option<i64> {
         return None;
     }
     let (date, rest) = text.split_once([' ', 'T', 't'])?;
-    let (year, month, day) = if date.contains('/') {
+    let (year, month, day) = if date.bytes().any(|b| b == b'/') {
         let mut parts = date.splitn(3, '/');
         let (month, day, year) = (parts.next()?, parts.next()?, parts.next()?);
         (year, month, day)

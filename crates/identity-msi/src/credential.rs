@@ -194,8 +194,12 @@ impl ManagedIdentityCredentialBuilder {
 
 /// Letters of any language may occur in names; what could end a line or a value may not.
 fn check_resource_id(id: &str) -> Result<()> {
-    let (start, bad) = ("/subscriptions/", |c: char| c.is_control() || c.is_whitespace() || "\"'\\&?#%<>".contains(c));
-    if id.len() <= 1024 && id.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start)) && !id.contains(bad) {
+    let start = "/subscriptions/";
+    let bad = |c: char| {
+        c.is_control() || c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | '&' | '?' | '#' | '%' | '<' | '>')
+    };
+    if id.len() <= 1024 && id.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start)) && !id.chars().any(bad)
+    {
         return Ok(());
     }
     Err(Error::new(

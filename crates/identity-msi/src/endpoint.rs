@@ -124,7 +124,7 @@ fn without_variables(env: &dyn Env, id: Option<UserAssigned>, allow_remote: bool
     let variable = AZURE_POD_IDENTITY_AUTHORITY_HOST;
     if let Some(host) = env.text(variable)? {
         check_url(variable, &host, &IMDS)?;
-        if host.contains('?') {
+        if has(&host, b'?') {
             return Err(invalid(format!("{variable} has a query; expected a URL such as http://127.0.0.1:2579")));
         }
         let url = [host.trim_matches('/'), PATH].concat();
@@ -187,7 +187,7 @@ impl Endpoint {
             request.body = Some(parameters.into());
             request.header("content-type", "application/x-www-form-urlencoded")
         } else {
-            let mark = if self.url.contains('?') { "&" } else { "?" };
+            let mark = if has(&self.url, b'?') { "&" } else { "?" };
             Request::new(Method::Get, [&self.url, mark, &parameters].concat())
         };
         if self.source.metadata {
@@ -233,7 +233,7 @@ fn check_url(variable: &str, url: &str, source: &Source) -> Result<()> {
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let problem = if authority.is_empty() {
         "is not an absolute http or https URL"
-    } else if authority.contains('@') {
+    } else if has(authority, b'@') {
         "has a user name or password"
     } else if url.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'#')) {
         "has a fragment, a backslash, a space or another character that no URL has"
@@ -245,6 +245,11 @@ fn check_url(variable: &str, url: &str, source: &Source) -> Result<()> {
     Err(invalid(format!(
         "{variable} {problem}; set it to the endpoint's URL as the platform gave it, such as http://127.0.0.1:41741/msi/token"
     )))
+}
+
+/// `str::contains` would bring a search for any text.
+fn has(text: &str, byte: u8) -> bool {
+    text.bytes().any(|b| b == byte)
 }
 
 fn names_a_parameter(url: &str, source: &Source) -> bool {

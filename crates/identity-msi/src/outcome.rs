@@ -1,7 +1,5 @@
 //! What an answer that brings no token means: one table for all sources.
 
-use std::ops::RangeInclusive;
-
 use identity_core::{
     ErrorKind::{self, AuthenticationFailed, CredentialUnavailable, Protocol, Transport},
     http::Response,
@@ -23,23 +21,41 @@ pub(crate) struct Facts<'a> {
     pub(crate) had_token: bool,
 }
 
-/// A row: of these statuses, if that is so, it is this kind of failure.
-struct Row {
-    imds_only: bool,
-    statuses: RangeInclusive<u16>,
-    when: fn(&Facts<'_>) -> bool,
-    kind: ErrorKind,
-    /// What is wrong, or what to do.
-    advice: &'static str,
-}
-
 impl Facts<'_> {
-    /// The first row that fits.
+    /// What kind of failure it is, and what is wrong or what to do. First match wins.
+    ///
+    /// After a token the identity was there, so that its loss is a refusal and no reason for a chain to go on with
+    /// another identity.
+    ///
+    /// Source: azure-identity 1.27.0, `_credentials/imds.py` and `_credentials/app_service.py`; where the synchronous
+    /// and the asynchronous half differ, as azidentity 1.14 (Go).
+    #[rustfmt::skip]
     pub(crate) fn judge(&self) -> (ErrorKind, &'static str) {
-        let fits = |row: &&Row| {
-            (!row.imds_only || self.kind == Kind::Imds) && row.statuses.contains(&self.status) && (row.when)(self)
-        };
-        ROWS.iter().find(fits).map_or((Protocol, ""), |row| (row.kind, row.advice))
+        let imds = self.kind == Kind::Imds;
+        let says = |word| text::find(self.text, word).is_some();
+        match (self.status, self.body) {
+            // Another request may help: it was tried as often as the budget allows.
+            (404, _) if imds && self.in_chain => (CredentialUnavailable, "there is no token service at its address"),
+            (404, _) if imds => (Transport, "there is no token service at its address, or it is not ready yet"),
+            (410, _) if imds => (Transport, "it is being upgraded; try again in a minute"),
+            (408, _) => (Transport, "it was too slow"),
+            (429, _) => (Transport, "it gets too many requests from this machine; try again later"),
+            (500.., _) => (Transport, "it is in trouble; try again later"),
+            (200, Body::Cut) => (Transport, "the answer is cut short"),
+            // An answer that the real service does not give.
+            (_, Body::Deep) => (Protocol, "the JSON of the answer nests too deeply"),
+            (_, Body::Other) if imds => (CredentialUnavailable,
+                "something else answers at its address, such as a proxy, a captive portal or Docker Desktop"),
+            (403, _) if imds && says("unreachable") => (CredentialUnavailable, "the network of this machine has no IMDS"),
+            // A refusal.
+            (400, _) if imds && !self.had_token && !says("AADSTS") => (CredentialUnavailable,
+                "assign a managed identity to this resource, or correct the id that the builder was given"),
+            (401, _) if self.kind == Kind::AzureArc => (AuthenticationFailed,
+                "the agent does not take the key of the file that it named; restart it, then see azcmagent show"),
+            (400.., _) => (AuthenticationFailed, "correct the identity, its id or the scope"),
+            // Other successes, and the errors that some servers send with 200.
+            _ => (Protocol, "expected HTTP 200 with a token"),
+        }
     }
 }
 
@@ -66,51 +82,6 @@ pub(crate) fn verdict(kind: Kind, response: &Response) -> Verdict {
 pub(crate) fn proves_presence(response: &Response) -> bool {
     matches!(response.status(), 400 | 410 | 429 | 500..)
         && matches!(Body::parse(response.body(), response.is_json()), Body::Object(_))
-}
-
-/// First match wins. After a token the identity was there, so that its loss is a refusal and no reason for a chain to
-/// go on with another identity.
-///
-/// Source: azure-identity 1.27.0, `_credentials/imds.py` and `_credentials/app_service.py`; where the synchronous and
-/// the asynchronous half differ, as azidentity 1.14 (Go).
-#[rustfmt::skip]
-static ROWS: [Row; 14] = [
-    // Another request may help: it was tried as often as the budget allows.
-    row(true,  404..=404, |facts| facts.in_chain, CredentialUnavailable, "there is no token service at its address"),
-    row(true,  404..=404, always, Transport, "there is no token service at its address, or it is not ready yet"),
-    row(true,  410..=410, always, Transport, "it is being upgraded; try again in a minute"),
-    row(false, 408..=408, always, Transport, "it was too slow"),
-    row(false, 429..=429, always, Transport, "it gets too many requests from this machine; try again later"),
-    row(false, 500..=u16::MAX, always, Transport, "it is in trouble; try again later"),
-    row(false, 200..=200, |facts| matches!(facts.body, Body::Cut), Transport, "the answer is cut short"),
-    // An answer that the real service does not give.
-    row(false, 0..=u16::MAX, |facts| matches!(facts.body, Body::Deep), Protocol, "the JSON of the answer nests too deeply"),
-    row(true,  0..=u16::MAX, |facts| matches!(facts.body, Body::Other), CredentialUnavailable,
-        "something else answers at its address, such as a proxy, a captive portal or Docker Desktop"),
-    row(true,  403..=403, |facts| text::find(facts.text, "unreachable").is_some(), CredentialUnavailable,
-        "the network of this machine has no IMDS"),
-    // A refusal.
-    row(true,  400..=400, |facts| !facts.had_token && text::find(facts.text, "AADSTS").is_none(), CredentialUnavailable,
-        "assign a managed identity to this resource, or correct the id that the builder was given"),
-    row(false, 401..=401, |facts| facts.kind == Kind::AzureArc, AuthenticationFailed,
-        "the agent does not take the key of the file that it named; restart it, then see azcmagent show"),
-    row(false, 400..=499, always, AuthenticationFailed, "correct the identity, its id or the scope"),
-    // Other successes, and the errors that some servers send with 200.
-    row(false, 0..=399, always, Protocol, "expected HTTP 200 with a token"),
-];
-
-const fn row(
-    imds_only: bool,
-    statuses: RangeInclusive<u16>,
-    when: fn(&Facts<'_>) -> bool,
-    kind: ErrorKind,
-    advice: &'static str,
-) -> Row {
-    Row { imds_only, statuses, when, kind, advice }
-}
-
-fn always(_: &Facts<'_>) -> bool {
-    true
 }
 
 #[cfg(test)]
@@ -173,10 +144,5 @@ mod tests {
                 assert_eq!(other, kinds[3], "{kind:?} {status} {text:.60}");
             }
         }
-    }
-
-    #[test]
-    fn every_row_says_what_to_do() {
-        assert!(ROWS.iter().all(|row| !row.advice.is_empty()));
     }
 }

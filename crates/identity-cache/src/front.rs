@@ -71,4 +71,4 @@ fn assign(shard: &'static std::thread::LocalKey<Cell<usize>>) -> usize {
 /// Groups of threads; a power of two.
 const SHARDS: usize = 8;
 /// Entries for each; a power of two.
-pub(crate) const SLOTS: usize = 32;
+pub(crate) const SLOTS: usize = 16;

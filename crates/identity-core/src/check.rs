@@ -132,7 +132,7 @@ pub fn is_header_value(text: &str) -> bool {
 /// Whether text can be an access token: visible ASCII without spaces.
 #[must_use]
 pub fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+    !text.is_empty() && crate::bytes::are_graphic(text.as_bytes())
 }
 
 /// A value for a message: escaped, and cut after 64 characters.

@@ -2,8 +2,6 @@
 
 use std::{fmt, time::Duration};
 
-use zeroize::Zeroizing;
-
 use crate::{BoxFuture, Error, ErrorKind, Moment, Secret};
 
 /// Sends one request and reads its answer whole. The seam behind which HTTP lives.
@@ -134,7 +132,7 @@ impl fmt::Debug for Request {
 pub struct Response {
     status: u16,
     headers: Vec<(String, String)>,
-    body: Zeroizing<Vec<u8>>,
+    body: Vec<u8>,
     /// When the request was begun; lives of tokens count from here.
     pub(crate) sent_at: Option<Moment>,
 }
@@ -143,7 +141,7 @@ impl Response {
     /// An answer; header names are in lower case.
     #[must_use]
     pub fn new(status: u16, headers: Vec<(String, String)>, body: Vec<u8>) -> Self {
-        Self { status, headers, body: Zeroizing::new(body), sent_at: None }
+        Self { status, headers, body, sent_at: None }
     }
 
     /// The HTTP status.
@@ -182,6 +180,12 @@ impl Response {
     #[must_use]
     pub fn sent_at(&self) -> Option<Moment> {
         self.sent_at
+    }
+}
+
+impl Drop for Response {
+    fn drop(&mut self) {
+        crate::bytes::wipe(std::mem::take(&mut self.body));
     }
 }
 

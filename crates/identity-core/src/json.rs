@@ -3,6 +3,8 @@
 //! Written by hand because a general parser and what it brings weigh 30 KB, a twentieth of the smallest program. It is
 //! strict (RFC 8259), does not recurse, and is tested against a general parser.
 
+use crate::bytes::plain_in_string;
+
 /// The deepest nesting that is accepted, arrays and objects together.
 ///
 /// Source: our choice; answers of the token services nest three deep, claims about six.
@@ -81,9 +83,13 @@ pub fn unescape(quoted: &str) -> Option<String> {
     let mut rest = quoted.strip_prefix('"')?.strip_suffix('"')?;
     // As large as the text can become, so that no part of a secret stays behind in a buffer that was too small.
     let mut text = String::with_capacity(rest.len());
-    while let Some((plain, escape)) = rest.split_once('\\') {
+    loop {
+        let (plain, escape) = rest.split_at_checked(plain_in_string(rest.as_bytes()))?;
         text.push_str(plain);
-        let mut chars = escape.chars();
+        if escape.is_empty() {
+            return Some(text);
+        }
+        let mut chars = escape.strip_prefix('\\')?.chars();
         text.push(match chars.next()? {
             c @ ('"' | '\\' | '/') => c,
             'b' => '\u{8}',
@@ -105,8 +111,6 @@ pub fn unescape(quoted: &str) -> Option<String> {
         });
         rest = chars.as_str();
     }
-    text.push_str(rest);
-    Some(text)
 }
 
 fn code_unit(chars: &mut std::str::Chars<'_>) -> Option<u32> {
@@ -208,7 +212,7 @@ impl<'a> Reader<'a> {
         loop {
             // Nearly all of an answer is one string, the token: this is the loop that counts.
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            self.at += rest.iter().position(|&byte| byte < b' ' || byte == b'"' || byte == b'\\').unwrap_or(rest.len());
+            self.at += plain_in_string(rest);
             let byte = self.byte()?;
             self.at += 1;
             match byte {

@@ -33,6 +33,7 @@ pub mod text;
 #[doc(hidden)]
 pub mod fakes;
 
+mod bytes;
 mod credential;
 mod error;
 mod options;

@@ -1,24 +1,30 @@
 use std::fmt;
 
-use zeroize::Zeroizing;
+use crate::bytes::wipe;
 
 /// Text that must not be seen: a token, a key, an identity header.
 ///
 /// The memory is wiped on drop. `Debug` prints `Secret(***)`; there is no `Display`, no comparison and no conversion
 /// back to a plain string. Reading the text is spelt [`expose`](Self::expose), so that a search finds every reader.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(String);
 
 impl Secret {
     /// Takes ownership of `text`; the caller's buffer becomes the secret's, nothing is copied.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self(text.into())
     }
 
     /// The secret text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        wipe(std::mem::take(&mut self.0).into_bytes());
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use zeroize::Zeroizing;
+use crate::Secret;
 
 /// A token that a resource accepts, with the times that matter.
 ///
@@ -11,7 +11,7 @@ pub struct AccessToken(Arc<Inner>);
 
 struct Inner {
     /// `"{token type} {token}"`, ready to be sent.
-    authorization: Zeroizing<String>,
+    authorization: Secret,
     type_len: usize,
     expires_on: SystemTime,
     refresh_on: Option<SystemTime>,
@@ -29,7 +29,7 @@ impl AccessToken {
         authorization.push(' ');
         authorization.push_str(secret);
         Self(Arc::new(Inner {
-            authorization: Zeroizing::new(authorization),
+            authorization: Secret::new(authorization),
             type_len: BEARER.len(),
             expires_on,
             refresh_on: None,
@@ -53,13 +53,13 @@ impl AccessToken {
     /// The token text, as it goes behind `Bearer ` in a header.
     #[must_use]
     pub fn secret(&self) -> &str {
-        self.0.authorization.get(self.0.type_len + 1..).unwrap_or("")
+        self.0.authorization.expose().get(self.0.type_len + 1..).unwrap_or("")
     }
 
     /// How the token is presented; `"Bearer"`.
     #[must_use]
     pub fn token_type(&self) -> &str {
-        self.0.authorization.get(..self.0.type_len).unwrap_or("")
+        self.0.authorization.expose().get(..self.0.type_len).unwrap_or("")
     }
 
     /// The whole value of an `Authorization` header, built once for all clones. It is a secret.
@@ -68,7 +68,7 @@ impl AccessToken {
     /// HTTP header value of it cannot fail.
     #[must_use]
     pub fn authorization(&self) -> &str {
-        &self.0.authorization
+        self.0.authorization.expose()
     }
 
     /// When the resource stops accepting the token, by this machine's clock.

@@ -3,7 +3,13 @@
 //! `cargo xtask real` installs it and says where it is: `REAL_PYTHON` is an interpreter with the packages of
 //! `real/python`, `REAL_NODE_MODULES` the directory that `npm ci` filled from `real/js`.
 #![expect(clippy::disallowed_methods, reason = "starts programs and waits for them")]
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends when it is not so")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test ends when it is not so"
+)]
 
 mod azurite;
 mod installed;

@@ -1,0 +1,262 @@
+//! No public type shows the secret that it holds: each is made with one and printed in every way.
+//!
+//! The list of types is compared with the sources, so that a new one cannot be forgotten.
+#![expect(clippy::disallowed_methods, reason = "the sources are read from the disk")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test ends when it is not so")]
+
+use std::{
+    collections::BTreeSet,
+    fmt::Debug,
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use identity_cache::{Ask, CacheOptions, Fetch, Fetched, Lookup, TokenCache};
+use identity_chain::ChainedTokenCredential;
+use identity_core::{
+    AccessToken, BoxFuture, CallContext, Clock as _, Error, Platform, Result, Secret, TokenCredential as _,
+    TokenFuture,
+    fakes::{FakeClock, FakeEnv, FakeTransport, Sim, json, platform},
+    http::{Method, Request, Response, TransportError},
+    redact, retry,
+};
+use identity_emulator::{Emulator, Source};
+use identity_msi::ManagedIdentityCredential;
+use identity_tests::{Logs, find_secret, shown};
+
+const CANARY: &str = "CANARY-9c1f";
+const SCOPE: &str = "https://storage.azure.com/.default";
+
+/// Each public type with a secret in it, printed.
+fn printed() -> Vec<(&'static str, String)> {
+    let world = World::new(200, &format!(r#"{{"access_token":"{CANARY}","expires_in":"3600"}}"#));
+    let mut all = Vec::new();
+    let mut show = |name, value: &dyn Debug| all.push((name, format!("{value:?}\n{value:#?}")));
+
+    let secret = Secret::new(CANARY);
+    show("core::Secret", &[Some(secret.clone())]);
+    let token = AccessToken::new(CANARY, SystemTime::UNIX_EPOCH);
+    show("core::AccessToken", &(Ok::<_, Error>(token.clone()), vec![token.clone()]));
+    show("core::TokenFuture", &TokenFuture::ready(Ok(token.clone())));
+    let mut request = Request::new(Method::Post, "http://127.0.0.1/").header("authorization", CANARY);
+    request.body = Some(CANARY.into());
+    show("core::Request", &request);
+    let response = || Response::new(200, vec![("x".into(), CANARY.into())], CANARY.into());
+    show("core::Response", &response());
+    show("core::Answer", &retry::Answer { response: response(), exhausted: false, retry_after: None, attempts: 1 });
+    show("core::Platform", &world.platform);
+
+    let moment = FakeClock::default().now();
+    let fetched =
+        Fetched { secret: secret.clone(), life: Duration::from_secs(1), refresh_in: None, sent_at: moment, origin: "" };
+    show("cache::Fetched", &fetched);
+    let ask = Ask {
+        scopes: vec![],
+        tenant: String::new(),
+        subject: String::new(),
+        cae: false,
+        claims: None,
+        context: CallContext::Alone,
+        current: Some(token),
+    };
+    show("cache::Ask", &ask);
+    let cache = TokenCache::new(&world.platform, Arc::new(Gives), CacheOptions::default());
+    let lookup =
+        Lookup { scopes: &[SCOPE], tenant: "", subject: "", cae: false, claims: None, context: CallContext::Alone };
+    assert_eq!(world.sim.run(cache.get(lookup)).unwrap().secret(), CANARY);
+    show("cache::TokenCache", &cache);
+
+    show("msi::ManagedIdentityCredentialBuilder", &ManagedIdentityCredential::builder());
+    let credential = ManagedIdentityCredential::builder().build_with(&world.platform).unwrap();
+    assert_eq!(world.sim.run(credential.get_token(&[SCOPE], None)).unwrap().secret(), CANARY);
+    show("msi::ManagedIdentityCredential", &credential);
+    let links = || vec![Arc::new(credential.clone()) as _];
+    show("chain::ChainedTokenCredentialBuilder", &ChainedTokenCredential::builder(links()));
+    let chain = ChainedTokenCredential::new(links()).unwrap();
+    assert_eq!(world.sim.run(chain.get_token(&[SCOPE], None)).unwrap().secret(), CANARY);
+    show("chain::ChainedTokenCredential", &chain);
+
+    let builder = || Emulator::builder().identity_header(CANARY).service_fabric_secret(CANARY).azure_ml_secret(CANARY);
+    show("emulator::Builder", &builder());
+    let emulator = builder().start_in_background().unwrap();
+    ask_emulator(&emulator);
+    assert_eq!(emulator.requests()[0].header("x-identity-header"), Some(CANARY));
+    show("emulator::Request", &emulator.requests());
+    show("emulator::Emulator", &emulator);
+    show("emulator::Faults", emulator.faults());
+    all
+}
+
+#[test]
+fn no_public_type_shows_the_secret_in_it() {
+    let (all, logs) = Logs::of(printed);
+    for (name, text) in &all {
+        assert_eq!(find_secret(text, [CANARY]), None, "{name}: {text}");
+    }
+    assert_eq!(find_secret(&logs, [CANARY]), None, "{logs}");
+    // A type that prints nothing about itself would pass as well, and help nobody.
+    for (name, text) in &all {
+        assert!(text.len() >= 6, "{name}: {text}");
+    }
+}
+
+#[test]
+fn errors_do_not_repeat_what_a_server_repeats() {
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJDQU5BUlkifQ.c2lnbmF0dXJl";
+    let percent = CANARY.replace('-', "%2D");
+    for (status, body) in [
+        (400, format!(r#"{{"error":"x","error_description":"you sent {CANARY}"}}"#)),
+        (400, format!(r#"{{"error":{{"code":"{CANARY}","message":"{jwt}"}}}}"#)),
+        (401, format!("<html>{CANARY} {jwt}</html>")),
+        (403, format!(r#"{{"message":"{percent}"}}"#)),
+        (403, format!(r#"{{"message":"no","correlation_id":"{CANARY}"}}"#)),
+        (500, CANARY.repeat(300)),
+        (200, format!(r#"{{"access_token":"{CANARY}"}}"#)),
+        (200, format!(r#"{{"access_token":"{CANARY}","expires_in":"{CANARY}"}}"#)),
+        (200, format!(r#"{{"access_token":"{CANARY} {CANARY}","expires_in":"3600"}}"#)),
+        (200, format!(r#"{{"access_token":"{CANARY}","expires_in":"3600","token_type":"{CANARY}"}}"#)),
+        (200, format!(r#"{{"access_token":"{CANARY}","expires_in":"3600","#)),
+        (200, format!("{CANARY}{jwt}")),
+        (302, format!(r#"{{"access_token":"{CANARY}"}}"#)),
+    ] {
+        let world = World::new(status, &body);
+        let (error, logs) = Logs::of(|| {
+            let credential = ManagedIdentityCredential::builder().build_with(&world.platform).unwrap();
+            world.sim.run(credential.get_token(&[SCOPE], None)).unwrap_err()
+        });
+        let text = shown(&error) + &format!("{:?}{:?}", error.correlation_id(), error.trace_id());
+        assert_eq!(find_secret(&text, [CANARY, jwt]), None, "{status} {body}: {text}");
+        assert_eq!(find_secret(&logs, [CANARY, jwt]), None, "{status} {body}: {logs}");
+    }
+}
+
+#[test]
+fn excerpts_hide_secrets_across_their_own_cut() {
+    let text = ["x".repeat(redact::EXCERPT_LIMIT - 4), CANARY.to_owned()].concat();
+    let shown = redact::excerpt(text.as_bytes(), &[CANARY]);
+    assert!(!shown.contains("CANA"), "{shown}");
+}
+
+/// Types that can hold no secret, and why not.
+const NO_SECRET: &[(&str, &str)] = &[
+    ("cache::CacheOptions", "numbers"),
+    ("cache::Lookup", "scopes, a tenant, claims of a challenge, and a hash"),
+    ("core::CallContext", "names"),
+    ("core::Error", "looked at with every text of a server, in a test of its own"),
+    ("core::ErrorKind", "names"),
+    ("core::Gate", "counts and the last error"),
+    ("core::Gates", "origins and client ids"),
+    ("core::Links", "names"),
+    ("core::Malformed", "names"),
+    ("core::Method", "names"),
+    ("core::Moment", "times"),
+    ("core::Reach", "names"),
+    ("core::RetryPolicy", "numbers"),
+    ("core::RuntimeId", "a number"),
+    ("core::ServerTrust", "the digest of a certificate"),
+    ("core::TokenRequestOptions", "claims of a challenge, a tenant"),
+    ("core::TransportError", "text of the transport, which knows no secret"),
+    ("core::TransportErrorKind", "names"),
+    ("core::UpgradePolicy", "numbers"),
+    ("core::Verdict", "names"),
+    ("emulator::Answer", "what a test wrote itself"),
+    ("emulator::Connections", "counts"),
+    ("emulator::ExpiryFormat", "names"),
+    ("emulator::Identity", "ids"),
+    ("emulator::Source", "names"),
+    ("emulator::UnknownSource", "nothing"),
+];
+
+#[test]
+fn every_public_type_is_printed_here_or_holds_no_secret() {
+    let printed: BTreeSet<String> = printed().into_iter().map(|(name, _)| name.to_owned()).collect();
+    let listed: BTreeSet<String> = NO_SECRET.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let public = public_types();
+    assert!(public.len() > 30, "the sources were not found: {public:?}");
+    let known: BTreeSet<String> = printed.union(&listed).cloned().collect();
+    assert_eq!(known, public, "left: printed or listed here; right: public");
+    assert_eq!(printed.intersection(&listed).count(), 0, "{printed:?}");
+}
+
+/// `crate::Type` of everything that libraries declare `pub` at the top of a file.
+fn public_types() -> BTreeSet<String> {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    let mut types = BTreeSet::new();
+    for entry in fs::read_dir(crates).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.join("src/lib.rs").exists() {
+            let name = name.strip_prefix("identity-").unwrap_or(&name);
+            collect(&path.join("src"), name, &mut types);
+        }
+    }
+    types
+}
+
+fn collect(folder: &Path, name: &str, types: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, name, types);
+        } else if path.file_name().unwrap() != "fakes.rs" {
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                let rest = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "));
+                let end = |c: char| !c.is_ascii_alphanumeric();
+                types.extend(rest.and_then(|rest| rest.split(end).next()).map(|found| format!("{name}::{found}")));
+            }
+        }
+    }
+}
+
+struct World {
+    platform: Platform,
+    sim: Sim,
+}
+
+impl World {
+    /// App Service, where every secret is the canary and every request gets this answer.
+    fn new(status: u16, body: &str) -> Self {
+        let (clock, body) = (FakeClock::default(), body.to_owned());
+        let answer = move |_: &Request| -> Result<Response, TransportError> {
+            if status == 302 {
+                let location = format!("http://evil.example/{CANARY}?x={CANARY}");
+                return Ok(Response::new(status, vec![("location".into(), location)], body.clone().into_bytes()));
+            }
+            Ok(json(status, &body))
+        };
+        let env = FakeEnv::new(&[("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"), ("IDENTITY_HEADER", CANARY)]);
+        let platform = platform(&clock, &FakeTransport::new(&clock, answer), &env);
+        Self { platform, sim: Sim::new(&clock) }
+    }
+}
+
+/// One request to the emulator's App Service that shows the secret.
+fn ask_emulator(emulator: &Emulator) {
+    let platform = identity_tests::platform_of(emulator, Source::AppService);
+    let credential = ManagedIdentityCredential::builder().build_with(&platform).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let token = runtime.block_on(credential.get_token(&[SCOPE], None)).unwrap();
+    assert!(token.secret().starts_with("eyJ"));
+}
+
+/// Gives the canary as a token.
+#[derive(Debug)]
+struct Gives;
+
+impl Fetch for Gives {
+    fn name(&self) -> &'static str {
+        "Gives"
+    }
+
+    fn check(&self, _: &Lookup<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn fetch(self: Arc<Self>, _: Ask) -> BoxFuture<'static, Result<Fetched>> {
+        let sent_at = FakeClock::default().now();
+        let life = Duration::from_secs(3600);
+        Box::pin(async move { Ok(Fetched { secret: CANARY.into(), life, refresh_in: None, sent_at, origin: "" }) })
+    }
+}

@@ -1,0 +1,135 @@
+//! Thousands of callers, callers that go away, and runtimes that end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Instant,
+};
+
+use identity_core::{AccessToken, Error, ErrorKind, Result, TokenCredential as _};
+use identity_emulator::{Answer, Emulator, Source::AppService};
+use identity_msi::ManagedIdentityCredential;
+use identity_tests::platform_of;
+use tokio::task::JoinSet;
+
+use crate::{get, runtime};
+
+const CALLERS: usize = 10_000;
+
+/// Callers who all wait when the first answer comes; what each got.
+async fn crowd(emulator: &Emulator, credential: &ManagedIdentityCredential) -> Vec<Result<AccessToken>> {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..CALLERS {
+        let (credential, arrived) = (credential.clone(), Arc::clone(&arrived));
+        tasks.spawn(async move {
+            arrived.fetch_add(1, SeqCst);
+            get(&credential).await
+        });
+    }
+    emulator.wait_until(|emulator| emulator.request_count(AppService) > 0).await;
+    while arrived.load(SeqCst) < CALLERS {
+        tokio::task::yield_now().await;
+    }
+    emulator.faults().release();
+    tasks.join_all().await
+}
+
+#[test]
+fn ten_thousand_callers_make_one_request_and_all_have_its_token() {
+    let emulator = Emulator::builder().start_in_background().unwrap();
+    emulator.faults().always(AppService, Answer::real().held());
+    let credential = ManagedIdentityCredential::builder().build_with(&platform_of(&emulator, AppService)).unwrap();
+    let start = Instant::now();
+    let results = runtime().block_on(crowd(&emulator, &credential));
+    println!("{CALLERS} callers in {:?}", start.elapsed());
+    let first = results[0].as_ref().unwrap().secret();
+    assert_eq!(results.len(), CALLERS);
+    assert!(results.iter().all(|result| result.as_ref().is_ok_and(|token| token.secret() == first)));
+    assert_eq!(emulator.request_count(AppService), 1);
+}
+
+#[test]
+fn ten_thousand_callers_make_one_request_and_all_have_its_error() {
+    let emulator = Emulator::builder().start_in_background().unwrap();
+    emulator.faults().always(AppService, Answer::status(400).held());
+    let credential = ManagedIdentityCredential::builder().build_with(&platform_of(&emulator, AppService)).unwrap();
+    let runtime = runtime();
+    let results = runtime.block_on(crowd(&emulator, &credential));
+    let errors: Vec<&Error> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    assert_eq!(errors.len(), CALLERS);
+    let told =
+        |error: &Error| format!("{:?} {error} {:?} {:?}", error.kind(), error.http_status(), error.correlation_id());
+    let first = told(errors[0]);
+    assert_eq!((errors[0].kind(), errors[0].http_status()), (ErrorKind::AuthenticationFailed, Some(400)));
+    assert!(errors.iter().all(|error| told(error) == first), "{first}");
+    // Who comes later is told the same, without a request.
+    assert_eq!(told(&runtime.block_on(get(&credential)).unwrap_err()), first);
+    assert_eq!(emulator.request_count(AppService), 1);
+}
+
+#[test]
+fn callers_that_all_go_away_close_the_connection() {
+    let emulator = Emulator::builder().start_in_background().unwrap();
+    emulator.faults().always(AppService, Answer::silence());
+    let credential = ManagedIdentityCredential::builder().build_with(&platform_of(&emulator, AppService)).unwrap();
+    runtime().block_on(async {
+        let mut tasks = JoinSet::new();
+        for _ in 0..100 {
+            let credential = credential.clone();
+            tasks.spawn(async move { get(&credential).await });
+        }
+        emulator.wait_until(|emulator| emulator.request_count(AppService) == 1).await;
+        assert_eq!(emulator.connections(AppService).open, 1);
+        tasks.shutdown().await;
+        let start = Instant::now();
+        emulator.wait_until(|emulator| emulator.connections(AppService).open == 0).await;
+        assert!(start.elapsed().as_secs_f64() < 1.0, "{:?}", start.elapsed());
+        // And it works for those who come next.
+        emulator.faults().clear();
+        get(&credential).await.unwrap();
+    });
+    assert_eq!(emulator.request_count(AppService), 2);
+}
+
+#[test]
+fn a_runtime_that_ends_takes_its_request_along_and_nothing_else() {
+    let emulator = Emulator::builder().start_in_background().unwrap();
+    emulator.faults().next(AppService, Answer::silence());
+    let credential = ManagedIdentityCredential::builder().build_with(&platform_of(&emulator, AppService)).unwrap();
+    let first = runtime();
+    let asking = credential.clone();
+    first.spawn(async move { get(&asking).await });
+    first.block_on(emulator.wait_until(|emulator| emulator.request_count(AppService) == 1));
+    first.shutdown_background();
+    let token = runtime().block_on(get(&credential)).unwrap();
+    // What is remembered serves every runtime, and none.
+    assert_eq!(runtime().block_on(get(&credential)).unwrap().secret(), token.secret());
+    let future = credential.get_token(&[crate::SCOPE], None);
+    assert_eq!(future.try_ready().ok().unwrap().unwrap().secret(), token.secret());
+    assert_eq!(emulator.request_count(AppService), 2);
+}
+
+#[test]
+fn many_scopes_are_asked_for_eight_at_a_time() {
+    let emulator = Emulator::builder().allow_any_resource().start_in_background().unwrap();
+    let credential = ManagedIdentityCredential::builder().build_with(&platform_of(&emulator, AppService)).unwrap();
+    emulator.faults().always(AppService, Answer::real().held());
+    runtime().block_on(async {
+        let mut tasks = JoinSet::new();
+        for number in 0..200 {
+            let credential = credential.clone();
+            tasks.spawn(
+                async move { credential.get_token(&[&format!("https://r{number}.example/.default")], None).await },
+            );
+        }
+        emulator.wait_until(|emulator| emulator.connections(AppService).in_flight == 8).await;
+        emulator.faults().always(AppService, Answer::real());
+        emulator.faults().release();
+        assert!(tasks.join_all().await.iter().all(Result::is_ok));
+    });
+    assert_eq!(emulator.connections(AppService).most_in_flight, 8);
+    assert_eq!(emulator.request_count(AppService), 200);
+}

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends when it is not so")]
 
 mod answers;
+mod arc;
 mod bytes;
 mod callers;
 mod fast;

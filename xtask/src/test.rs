@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every test that this machine can run.
 
+use std::{env, fs, process};
+
 use crate::real;
 use crate::report::Report;
 use crate::shell::{Cmd, has_with};
@@ -21,14 +23,26 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
 
 /// Runs tests as one step that says how many passed. None at all is a failure: something was not found.
 pub(crate) fn step(report: &mut Report, what: &str, tests: &Cmd) {
+    // Runners hide what passing tests print, and a test that cannot run has no other way to pass on why.
+    let skips = env::temp_dir().join(format!("xtask-skips-{}", process::id()));
+    let telling = tests.clone().env(SKIPS, &skips);
     report.step(what, &tests.line(), || {
-        let output = tests.run()?;
+        let output = telling.run()?;
         match passed(&output.stdout) + passed(&output.stderr) {
             0 => Err(format!("no test ran\n{}", output.stderr)),
             count => Ok(format!("{count} passed")),
         }
     });
+    for line in fs::read_to_string(&skips).unwrap_or_default().lines() {
+        let (what, reason) = line.split_once(": ").unwrap_or((line, "no reason given"));
+        report.skip(what, reason);
+    }
+    // There is none if nothing was skipped.
+    let _ = fs::remove_file(&skips);
 }
+
+/// The file to which tests add a line for what they skip; `identity_tests::skip` reads the same variable.
+const SKIPS: &str = "IDENTITY_TESTS_SKIPS";
 
 /// The sum over the summaries: `test result: ok. 3 passed; ..` or `Summary [ 0.1s] 3 tests run: 3 passed, ..`.
 fn passed(output: &str) -> u64 {

@@ -5,69 +5,19 @@ use std::{
 };
 
 use identity_core::{
-    AccessToken, BoxFuture, CallContext, Clock, Error, ErrorKind, Moment, Platform, Result, RuntimeId, Secret,
-    TokenFuture, gate::timeout,
+    AccessToken, CallContext, Clock, Error, ErrorKind, Moment, Platform, Result, RuntimeId, TokenFuture, gate::timeout,
 };
 use tracing::{debug, warn};
 
 use crate::{
     entry::Entry,
+    fetch::{Ask, Fetch, Fetched},
     flight::{Flight, Outcome, Waiter},
     front::Front,
     key::{self, Lookup},
-    state::{Failure, Node, State},
+    state::{Node, Start, State},
     sync::{Mutex, lock},
 };
-
-/// How a credential gets a token when none is remembered.
-pub trait Fetch: fmt::Debug + Send + Sync + 'static {
-    /// The credential's name, for tokens, errors and logs.
-    fn name(&self) -> &'static str;
-
-    /// Judges what a caller asks for, before anything is sent. Called for every lookup that memory cannot answer.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidArgument`] for what can never be asked.
-    fn check(&self, lookup: &Lookup<'_>) -> Result<()>;
-
-    /// Asks the service, with all the retries that are worth it.
-    fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>>;
-}
-
-/// What to ask the service for: the owned form of a [`Lookup`].
-#[derive(Clone, Debug)]
-pub struct Ask {
-    /// See [`Lookup::scopes`].
-    pub scopes: Vec<String>,
-    /// See [`Lookup::tenant`].
-    pub tenant: String,
-    /// See [`Lookup::subject`].
-    pub subject: String,
-    /// See [`Lookup::cae`].
-    pub cae: bool,
-    /// See [`Lookup::claims`].
-    pub claims: Option<String>,
-    /// See [`Lookup::context`].
-    pub context: CallContext,
-    /// The token that is remembered under the same key, if any: what a refresh or an answer to a challenge replaces.
-    pub current: Option<AccessToken>,
-}
-
-/// A token as the service gave it.
-#[derive(Debug)]
-pub struct Fetched {
-    /// The token; it passed [`check::is_token`](identity_core::check::is_token).
-    pub secret: Secret,
-    /// How long it lives, counted from `sent_at`.
-    pub life: Duration,
-    /// When the service wants it refreshed, counted from `sent_at`.
-    pub refresh_in: Option<Duration>,
-    /// When the request was sent that brought it.
-    pub sent_at: Moment,
-    /// Which of the credential's sources it came from; empty if there is only one.
-    pub origin: &'static str,
-}
 
 /// Limits of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,9 +99,6 @@ impl fmt::Debug for TokenCache {
         f.write_str("TokenCache")
     }
 }
-
-/// A flight on its node's list, and what it is to ask.
-type Start = (Arc<Flight>, Ask);
 
 /// What a lookup comes to under the lock.
 enum Step {
@@ -441,49 +388,6 @@ impl Inner {
     }
 }
 
-impl Node {
-    /// Puts a flight on the list, and says what it is to ask.
-    fn start(
-        &mut self,
-        claims: Option<&str>,
-        context: CallContext,
-        runtime: RuntimeId,
-        order: u64,
-    ) -> (Arc<Flight>, Ask) {
-        let key = Arc::clone(&self.key);
-        let ask = Ask {
-            scopes: key.scopes.clone(),
-            tenant: key.tenant.clone(),
-            subject: key.subject.clone(),
-            cae: key.cae,
-            claims: claims.map(str::to_owned),
-            context,
-            current: self.entry.as_ref().map(|entry| entry.token.clone()),
-        };
-        let flight =
-            Arc::new(Flight { key, claims: ask.claims.clone(), context, runtime, order, cell: Mutex::default() });
-        self.flights.push(Arc::clone(&flight));
-        (flight, ask)
-    }
-
-    /// Remembers a failure, if handing it out again is right: a refusal for `permanent`, what may pass for 1 s doubling
-    /// to 10 s or what the server asked for, what the caller can change not at all.
-    fn remember(&mut self, error: &Error, now: &Moment, permanent: Duration) {
-        let count = self.failure.as_ref().map_or(0, |failure| failure.count);
-        let wait = match error.kind() {
-            ErrorKind::AuthenticationFailed => permanent,
-            ErrorKind::Transport | ErrorKind::Protocol => {
-                Duration::from_secs(1 << count.min(4)).min(FAILURE_LAST).max(error.retry_after().unwrap_or_default())
-            }
-            _ => {
-                self.failure = None;
-                return;
-            }
-        };
-        self.failure = Some(Failure { error: error.clone(), until: now.plus(wait), count: count.saturating_add(1) });
-    }
-}
-
 /// Sees to it that a flight ends for those who wait, whatever happens to its task.
 struct Pilot {
     cache: Weak<Inner>,
@@ -547,5 +451,3 @@ const FLIGHT_LIMIT: Duration = Duration::from_secs(100);
 const SOON: Duration = Duration::from_secs(1);
 /// How many flights in a row a caller may lose to runtimes that end.
 const LOST_LIMIT: u32 = 3;
-/// The longest that a failure which may pass is handed out again, unless the server asks for more.
-const FAILURE_LAST: Duration = Duration::from_secs(10);

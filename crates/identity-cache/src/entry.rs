@@ -5,7 +5,7 @@ use std::{
 
 use identity_core::{AccessToken, Error, ErrorKind, Moment, Random, retry::jitter};
 
-use crate::{cache::Fetched, key::Key, sync::AtomicBool};
+use crate::{fetch::Fetched, key::Key, sync::AtomicBool};
 
 /// A token and what is known about its life. It does not change but for its mark of use: a new state is a new entry.
 pub(crate) struct Entry {

@@ -16,6 +16,7 @@
 
 mod cache;
 mod entry;
+mod fetch;
 mod flight;
 mod front;
 mod key;
@@ -30,6 +31,7 @@ mod model;
 mod tests;
 
 pub use self::{
-    cache::{Ask, CacheOptions, Fetch, Fetched, TokenCache},
+    cache::{CacheOptions, TokenCache},
+    fetch::{Ask, Fetch, Fetched},
     key::Lookup,
 };

@@ -1,11 +1,13 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use identity_core::{Error, Moment};
+use identity_core::{CallContext, Error, ErrorKind, Moment, RuntimeId};
 
 use crate::{
     entry::Entry,
+    fetch::Ask,
     flight::Flight,
     key::{Key, Lookup},
+    sync::Mutex,
 };
 
 /// Everything that changes, behind the cache's one lock.
@@ -106,3 +108,52 @@ impl State {
         self.nodes.len()
     }
 }
+
+/// A flight on its node's list, and what it is to ask.
+pub(crate) type Start = (Arc<Flight>, Ask);
+
+impl Node {
+    /// Puts a flight on the list, and says what it is to ask.
+    pub(crate) fn start(
+        &mut self,
+        claims: Option<&str>,
+        context: CallContext,
+        runtime: RuntimeId,
+        order: u64,
+    ) -> (Arc<Flight>, Ask) {
+        let key = Arc::clone(&self.key);
+        let ask = Ask {
+            scopes: key.scopes.clone(),
+            tenant: key.tenant.clone(),
+            subject: key.subject.clone(),
+            cae: key.cae,
+            claims: claims.map(str::to_owned),
+            context,
+            current: self.entry.as_ref().map(|entry| entry.token.clone()),
+        };
+        let flight =
+            Arc::new(Flight { key, claims: ask.claims.clone(), context, runtime, order, cell: Mutex::default() });
+        self.flights.push(Arc::clone(&flight));
+        (flight, ask)
+    }
+
+    /// Remembers a failure, if handing it out again is right: a refusal for `permanent`, what may pass for 1 s doubling
+    /// to 10 s or what the server asked for, what the caller can change not at all.
+    pub(crate) fn remember(&mut self, error: &Error, now: &Moment, permanent: Duration) {
+        let count = self.failure.as_ref().map_or(0, |failure| failure.count);
+        let wait = match error.kind() {
+            ErrorKind::AuthenticationFailed => permanent,
+            ErrorKind::Transport | ErrorKind::Protocol => {
+                Duration::from_secs(1 << count.min(4)).min(FAILURE_LAST).max(error.retry_after().unwrap_or_default())
+            }
+            _ => {
+                self.failure = None;
+                return;
+            }
+        };
+        self.failure = Some(Failure { error: error.clone(), until: now.plus(wait), count: count.saturating_add(1) });
+    }
+}
+
+/// The longest that a failure which may pass is handed out again, unless the server asks for more.
+const FAILURE_LAST: Duration = Duration::from_secs(10);

@@ -39,16 +39,6 @@ pub struct UpgradePolicy {
 }
 
 impl RetryPolicy {
-    /// One request, and at most one second.
-    pub const PROBE: Self = Self {
-        retries: 0,
-        base: Duration::ZERO,
-        cap: Duration::ZERO,
-        jitter: false,
-        budget: Duration::from_secs(1),
-        upgrade: None,
-    };
-
     /// Metadata endpoints: four retries after 1, 2, 4 and 8 s, 45 s in all. An upgrade is asked about every 10 s for
     /// 80 s, and extends the whole to 90 s.
     ///
@@ -178,7 +168,7 @@ pub async fn send(
         };
         match wait.filter(|&wait| elapsed.saturating_add(wait) < budget) {
             Some(wait) => clock.sleep(wait).await,
-            None => return give_up(gate, policy, request, failure, attempts, now.monotonic),
+            None => return give_up(gate, request, failure, attempts, now.monotonic),
         }
     }
 }
@@ -189,20 +179,11 @@ struct Failure {
     result: Result<Response, crate::http::TransportError>,
 }
 
-fn give_up(
-    gate: &Gate,
-    policy: &RetryPolicy,
-    request: &Request,
-    failure: Failure,
-    attempts: u32,
-    now: Instant,
-) -> Result<Answer> {
+fn give_up(gate: &Gate, request: &Request, failure: Failure, attempts: u32, now: Instant) -> Result<Answer> {
     let Failure { retry_after, result, .. } = failure;
-    // A probe asks whether anyone is there; its failure says nothing about an endpoint's health.
-    let is_probe = *policy == RetryPolicy::PROBE;
     match result {
         Ok(response) => {
-            if !is_probe && (response.status() == 429 || response.status() >= 500) {
+            if response.status() == 429 || response.status() >= 500 {
                 let message = format!(
                     "{} is in trouble: it answered HTTP {} to an earlier request",
                     request.origin(),
@@ -225,9 +206,7 @@ fn give_up(
                     if attempts == 1 { "attempt" } else { "attempts" }
                 ),
             );
-            if !is_probe {
-                gate.close(now, error.clone(), None);
-            }
+            gate.close(now, error.clone(), None);
             Err(error)
         }
     }

@@ -65,12 +65,7 @@ impl Facts<'_> {
 /// for IMDS; the other sources document no 404 and 410 of passing nature, and Service Fabric's 404 is final.
 pub(crate) fn verdict(kind: Kind, response: &Response) -> Verdict {
     match response.status() {
-        // An object that is whole ends in a brace: most answers are not read twice.
-        200 if !response.body().ends_with(b"}")
-            && matches!(Body::parse(response.body(), response.is_json()), Body::Cut) =>
-        {
-            Verdict::Retry
-        }
+        200 if matches!(Body::parse(response.body(), response.is_json()), Body::Cut) => Verdict::Retry,
         404 if kind == Kind::Imds => Verdict::Retry,
         410 if kind == Kind::Imds => Verdict::Upgrading,
         408 | 429 | 500.. => Verdict::Retry,

@@ -11,7 +11,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let credential = ManagedIdentityCredential::builder().build()?;
         let token = credential.get_token(&["https://storage.azure.com/.default"], None).await?;
-        println!("{} {}", token.secret(), token.expires_on().duration_since(UNIX_EPOCH)?.as_secs());
+        let expires_on = token.expires_on().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        println!("{} {expires_on}", token.secret());
         Ok(())
     })
 }

@@ -5,7 +5,7 @@ use std::{
 };
 
 use identity_core::{
-    AccessToken, CallContext, Clock, Error, ErrorKind, Moment, Platform, Result, RuntimeId, TokenFuture, gate::timeout,
+    AccessToken, CallContext, Clock, Error, ErrorKind, Moment, Platform, Result, TokenFuture, gate::timeout,
 };
 use tracing::{debug, warn};
 

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use identity_core::{AccessToken, Error, ErrorKind, Result, TokenCredential as _};
@@ -126,6 +126,8 @@ fn many_scopes_are_asked_for_eight_at_a_time() {
             );
         }
         emulator.wait_until(|emulator| emulator.connections(AppService).in_flight == 8).await;
+        let ninth = emulator.wait_until(|emulator| emulator.connections(AppService).in_flight > 8);
+        assert!(tokio::time::timeout(Duration::from_millis(100), ninth).await.is_err(), "a ninth request came");
         emulator.faults().always(AppService, Answer::real());
         emulator.faults().release();
         assert!(tasks.join_all().await.iter().all(Result::is_ok));

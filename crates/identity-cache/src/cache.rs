@@ -5,7 +5,8 @@ use std::{
 };
 
 use identity_core::{
-    AccessToken, CallContext, Clock, Error, ErrorKind, Moment, Platform, Result, TokenFuture, gate::timeout,
+    AccessToken, CallContext, Clock, Error, ErrorKind, Moment, Platform, Result, TokenFuture, TokenRequestOptions,
+    gate::timeout,
 };
 use tracing::{debug, warn};
 
@@ -63,8 +64,11 @@ impl TokenCache {
         }))
     }
 
-    /// A token for `lookup`: from memory if a fresh one is there, which allocates nothing and takes no lock; else from
-    /// the flight that is under way for it, or from one that is started.
+    /// A token for `scopes`: from memory if a fresh one is there, which allocates nothing and takes no lock that anyone
+    /// holds for long; else from the flight that is under way for it, or from one that is started.
+    ///
+    /// `tenant` is the tenant after the rules for tenants were applied, empty for credentials without tenants. `subject`
+    /// says whose token it is, where one cache serves several users: a hash, never an assertion; else empty.
     ///
     /// # Errors
     ///
@@ -76,15 +80,54 @@ impl TokenCache {
     /// Dropping the future is safe. When the last one that waits for a flight goes and no usable token is remembered,
     /// the flight is ended.
     #[inline]
-    pub fn get<'a>(&'a self, lookup: Lookup<'a>) -> TokenFuture<'a> {
-        // The parts are passed on one by one, so that a hit builds no `Lookup` in memory: a sixth of its instructions.
-        let Lookup { scopes, tenant, subject, cae, claims, context } = lookup;
-        if claims.is_none()
+    pub fn get<'a>(
+        &'a self,
+        scopes: &'a [&'a str],
+        tenant: &'a str,
+        subject: &'a str,
+        options: Option<&'a TokenRequestOptions>,
+    ) -> TokenFuture<'a> {
+        // Claims are never answered from memory.
+        let cae = match options {
+            None => Some(false),
+            Some(options) => options.claims().is_none().then(|| options.is_cae_enabled()),
+        };
+        if let Some(cae) = cae
             && let Some(token) = self.0.hit(scopes, tenant, subject, cae)
         {
             return TokenFuture::ready(Ok(token));
         }
-        self.0.miss(scopes, tenant, subject, cae, claims, context)
+        self.miss(scopes, tenant, subject, options)
+    }
+
+    /// Apart from [`get`](Self::get), so that a hit builds no `Lookup`: a sixth of its instructions.
+    #[cold]
+    fn miss<'a>(
+        &'a self,
+        scopes: &'a [&'a str],
+        tenant: &'a str,
+        subject: &'a str,
+        options: Option<&'a TokenRequestOptions>,
+    ) -> TokenFuture<'a> {
+        self.0.miss(Lookup {
+            scopes,
+            tenant,
+            subject,
+            cae: options.is_some_and(TokenRequestOptions::is_cae_enabled),
+            claims: options.and_then(TokenRequestOptions::claims),
+            context: options.map_or(CallContext::Alone, TokenRequestOptions::context),
+        })
+    }
+
+    /// The same for what tests make up.
+    #[cfg(test)]
+    pub(crate) fn find<'a>(&'a self, lookup: Lookup<'a>) -> TokenFuture<'a> {
+        let Lookup { scopes, tenant, subject, cae, claims, .. } = lookup;
+        match claims {
+            None => self.0.hit(scopes, tenant, subject, cae).map(|token| TokenFuture::ready(Ok(token))),
+            Some(_) => None,
+        }
+        .unwrap_or_else(|| self.0.miss(lookup))
     }
 
     #[cfg(test)]
@@ -176,16 +219,7 @@ impl Inner {
     }
 
     #[cold]
-    fn miss<'a>(
-        self: &'a Arc<Self>,
-        scopes: &'a [&'a str],
-        tenant: &'a str,
-        subject: &'a str,
-        cae: bool,
-        claims: Option<&'a str>,
-        context: CallContext,
-    ) -> TokenFuture<'a> {
-        let lookup = Lookup { scopes, tenant, subject, cae, claims, context };
+    fn miss<'a>(self: &'a Arc<Self>, lookup: Lookup<'a>) -> TokenFuture<'a> {
         if lookup.claims.is_none()
             && let Some(token) = self.look(&lookup)
         {

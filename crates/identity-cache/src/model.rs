@@ -176,7 +176,7 @@ fn keys_that_come_and_go_disturb_nobody() {
                 let cache = world.cache.clone();
                 thread::spawn(move || {
                     for _ in 0..2 {
-                        let token = block_on(cache.get(lookup(&[scope], None))).unwrap();
+                        let token = block_on(cache.find(lookup(&[scope], None))).unwrap();
                         assert!(token.secret().starts_with(scope));
                     }
                 })
@@ -303,7 +303,7 @@ impl World {
     }
 
     fn token(&self, claims: Option<&str>) -> Result<String, ErrorKind> {
-        let result = block_on(self.cache.get(lookup(&["a"], claims)));
+        let result = block_on(self.cache.find(lookup(&["a"], claims)));
         result.map(|token| token.secret().to_owned()).map_err(|error| error.kind())
     }
 
@@ -311,7 +311,7 @@ impl World {
     fn caller(&self, claims: Option<&'static str>) -> thread::JoinHandle<Result<String, ErrorKind>> {
         let cache = self.cache.clone();
         thread::spawn(move || {
-            let result = block_on(cache.get(lookup(&["a"], claims)));
+            let result = block_on(cache.find(lookup(&["a"], claims)));
             result.map(|token| token.secret().to_owned()).map_err(|error| error.kind())
         })
     }
@@ -322,7 +322,7 @@ impl World {
         thread::spawn(move || {
             block_on(async {
                 let scopes = ["a"];
-                let mut call = cache.get(lookup(&scopes, claims));
+                let mut call = cache.find(lookup(&scopes, claims));
                 poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut call).poll(cx).is_ready())).await;
             });
         })
@@ -333,7 +333,7 @@ impl World {
         let cache = self.cache.clone();
         thread::spawn(move || {
             let scopes = ["a"];
-            let token = cache.get(lookup(&scopes, None)).try_ready().expect("nobody waits").unwrap();
+            let token = cache.find(lookup(&scopes, None)).try_ready().expect("nobody waits").unwrap();
             token.secret().to_owned()
         })
     }

@@ -126,7 +126,7 @@ impl World {
 
     /// A token for one scope, waited for.
     fn get(&self, scope: &str) -> Result<AccessToken> {
-        self.sim.run(async { self.cache.get(lookup(&[scope])).await })
+        self.sim.run(async { self.cache.find(lookup(&[scope])).await })
     }
 
     /// The text of the token for the usual scope; it ends in the number of the request that brought it.
@@ -138,13 +138,13 @@ impl World {
     fn at_once(&self, scope: &str) -> Option<String> {
         // The call itself is made inside the runtime, for it may start a refresh there.
         self.sim.run(async {
-            let token = self.cache.get(lookup(&[scope])).try_ready().ok()?;
+            let token = self.cache.find(lookup(&[scope])).try_ready().ok()?;
             Some(token.unwrap().secret().to_owned())
         })
     }
 
     fn claims(&self, claims: &str) -> Result<AccessToken> {
-        self.sim.run(self.cache.get(Lookup { claims: Some(claims), ..lookup(&["a"]) }))
+        self.sim.run(self.cache.find(Lookup { claims: Some(claims), ..lookup(&["a"]) }))
     }
 
     fn advance(&self, seconds: u64) {

@@ -1,9 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use identity_cache::{CacheOptions, Lookup, TokenCache};
-use identity_core::{
-    CallContext, Error, ErrorKind, Platform, Result, TokenCredential, TokenFuture, TokenRequestOptions, check,
-};
+use identity_cache::{CacheOptions, TokenCache};
+use identity_core::{Error, ErrorKind, Platform, Result, TokenCredential, TokenFuture, TokenRequestOptions, check};
 use tracing::info;
 
 use crate::{
@@ -54,11 +52,7 @@ impl TokenCredential for ManagedIdentityCredential {
     /// - [`ErrorKind::Transport`] if no answer came, or none but "later", after retries.
     /// - [`ErrorKind::Protocol`] for an answer that is none, or too large.
     fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
-        let (cae, claims, context) = match options {
-            Some(options) => (options.is_cae_enabled(), options.claims(), options.context()),
-            None => (false, None, CallContext::Alone),
-        };
-        self.0.cache.get(Lookup { scopes, tenant: "", subject: "", cae, claims, context })
+        self.0.cache.get(scopes, "", "", options)
     }
 
     fn name(&self) -> &'static str {

@@ -21,25 +21,28 @@ pub(crate) struct Programs {
 pub(crate) struct Side {
     /// One token, profile `size`.
     pub(crate) msi: PathBuf,
-    /// Cached calls, profile `release`, as are the scenes.
+    /// Cached calls, profile `speed`.
     pub(crate) cached: PathBuf,
+    /// Situations, profile `release`.
     pub(crate) scenes: PathBuf,
 }
+
+const SPEED: &str = "speed";
 
 impl Programs {
     pub(crate) fn build(workspace: &Workspace, with_peer: bool) -> Result<Self> {
         Ok(Self {
             ours: Side {
                 msi: workspace.build("program-msi", PROFILE)?,
-                cached: workspace.build("program-cached", "release")?,
+                cached: workspace.build("program-cached", SPEED)?,
                 scenes: workspace.build("program-scenes", "release")?,
             },
             floor_msi: workspace.build_peer("floor-msi", PROFILE)?,
-            floor_cached: workspace.build_peer("floor-cached", "release")?,
+            floor_cached: workspace.build_peer("floor-cached", SPEED)?,
             peer: if with_peer {
                 Some(Side {
                     msi: workspace.build_peer("peer-msi", PROFILE)?,
-                    cached: workspace.build_peer("peer-cached", "release")?,
+                    cached: workspace.build_peer("peer-cached", SPEED)?,
                     scenes: workspace.build_peer("peer-scenes", "release")?,
                 })
             } else {

@@ -6,7 +6,7 @@ use super::*;
 fn any_number_of_callers_on_an_empty_cache_make_one_request() {
     for callers in [1, 1_000, 10_000] {
         let world = World::new(|_, _| Ok(HOUR));
-        let results = world.sim.run(join_all((0..callers).map(|_| world.cache.get(lookup(&["a"])))));
+        let results = world.sim.run(join_all((0..callers).map(|_| world.cache.find(lookup(&["a"])))));
         assert!(results.iter().all(|result| result.as_ref().unwrap().secret() == "a#1"));
         assert_eq!(world.service.count(), 1);
         assert_eq!(world.clock.elapsed(), Duration::from_millis(100));
@@ -18,7 +18,7 @@ fn any_number_of_callers_share_one_failure() {
     for (error, callers) in [(refused(), 10_000), (down(), 1_000)] {
         let answer = error.clone();
         let world = World::new(move |_, _| Err(answer.clone()));
-        let results = world.sim.run(join_all((0..callers).map(|_| world.cache.get(lookup(&["a"])))));
+        let results = world.sim.run(join_all((0..callers).map(|_| world.cache.find(lookup(&["a"])))));
         for result in results {
             let got = result.unwrap_err();
             assert_eq!((got.kind(), got.credential()), (error.kind(), "TestCredential"));
@@ -93,8 +93,8 @@ fn the_caller_that_started_a_request_may_go() {
     let world = World::new(|_, _| Ok(HOUR));
     let scopes = ["a"];
     let token = world.sim.run(async {
-        let mut first = world.cache.get(lookup(&scopes));
-        let second = world.cache.get(lookup(&scopes));
+        let mut first = world.cache.find(lookup(&scopes));
+        let second = world.cache.find(lookup(&scopes));
         poll_once(&mut first).await;
         let mut second = second;
         poll_once(&mut second).await;
@@ -109,7 +109,7 @@ fn when_all_callers_go_the_request_ends_and_the_next_call_starts_anew() {
     let world = World::new(|_, _| Ok(HOUR));
     let scopes = ["a"];
     world.sim.run(async {
-        let mut calls: Vec<_> = (0..1_000).map(|_| world.cache.get(lookup(&scopes))).collect();
+        let mut calls: Vec<_> = (0..1_000).map(|_| world.cache.find(lookup(&scopes))).collect();
         for call in &mut calls {
             poll_once(call).await;
         }
@@ -125,9 +125,9 @@ fn a_caller_that_is_held_without_being_polled_stops_nobody() {
     let world = World::new(|_, _| Ok(HOUR));
     let scopes = ["a"];
     world.sim.run(async {
-        let mut held = world.cache.get(lookup(&scopes));
+        let mut held = world.cache.find(lookup(&scopes));
         poll_once(&mut held).await;
-        assert_eq!(world.cache.get(lookup(&scopes)).await.unwrap().secret(), "a#1");
+        assert_eq!(world.cache.find(lookup(&scopes)).await.unwrap().secret(), "a#1");
         assert_eq!(held.await.unwrap().secret(), "a#1");
     });
 }
@@ -139,7 +139,7 @@ fn an_answer_that_takes_longer_than_callers_wait_arrives_after_all() {
     let scopes = ["a"];
     for _ in 0..4 {
         // Somebody always waits, but nobody for more than a second.
-        let next = world.cache.get(lookup(&scopes));
+        let next = world.cache.find(lookup(&scopes));
         let mut next = std::pin::pin!(next);
         let done = world.sim.run(async {
             let mut pause = world.clock.sleep(secs(1));
@@ -155,7 +155,7 @@ fn an_answer_that_takes_longer_than_callers_wait_arrives_after_all() {
             return;
         }
         // The next caller joins before this one goes.
-        let joined = world.cache.get(lookup(&scopes));
+        let joined = world.cache.find(lookup(&scopes));
         assert_eq!(world.sim.run(joined).unwrap().secret(), "a#1");
     }
 }
@@ -176,10 +176,10 @@ fn a_slow_scope_delays_no_other() {
     world.service.slow(secs(5));
     world.sim.run(async {
         let scopes = ["b"];
-        let mut slow = world.cache.get(lookup(&scopes));
+        let mut slow = world.cache.find(lookup(&scopes));
         poll_once(&mut slow).await;
         for _ in 0..1_000 {
-            assert_eq!(world.cache.get(lookup(&["a"])).try_ready().unwrap().unwrap().secret(), "a#1");
+            assert_eq!(world.cache.find(lookup(&["a"])).try_ready().unwrap().unwrap().secret(), "a#1");
         }
     });
 }

@@ -13,7 +13,7 @@ fn no_two_requests_that_differ_share_a_token() {
                 for subject in ["", "s1", "t1"] {
                     for cae in [false, true] {
                         let token =
-                            world.sim.run(world.cache.get(Lookup { tenant, subject, cae, ..lookup(scopes) })).unwrap();
+                            world.sim.run(world.cache.find(Lookup { tenant, subject, cae, ..lookup(scopes) })).unwrap();
                         let owner = seen.entry(token.secret().to_owned()).or_insert((i, tenant, subject, cae));
                         assert_eq!(*owner, (i, tenant, subject, cae), "round {round}");
                     }
@@ -28,7 +28,7 @@ fn no_two_requests_that_differ_share_a_token() {
 fn the_order_of_scopes_makes_no_difference() {
     let world = World::new(|_, _| Ok(HOUR));
     for scopes in [["a", "b"], ["b", "a"]] {
-        assert_eq!(world.sim.run(world.cache.get(lookup(&scopes))).unwrap().secret(), "a+b#1");
+        assert_eq!(world.sim.run(world.cache.find(lookup(&scopes))).unwrap().secret(), "a+b#1");
     }
 }
 
@@ -60,7 +60,7 @@ fn a_thousand_scopes_at_once_all_get_their_token() {
     let world = World::new(|_, _| Ok(HOUR));
     let scopes: Vec<_> = (0..1_000).map(|i| format!("scope{i}")).collect();
     let asked: Vec<_> = scopes.iter().map(|scope| [scope.as_str()]).collect();
-    let results = world.sim.run(join_all(asked.iter().map(|scopes| world.cache.get(lookup(scopes)))));
+    let results = world.sim.run(join_all(asked.iter().map(|scopes| world.cache.find(lookup(scopes)))));
     for (scope, result) in scopes.iter().zip(results) {
         assert!(result.unwrap().secret().starts_with(&format!("{scope}#")));
     }

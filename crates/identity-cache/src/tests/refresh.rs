@@ -71,7 +71,7 @@ fn a_refresh_needs_nobody_to_wait_for_it() {
     let world = World::new(|_, _| Ok(HOUR));
     world.secret();
     world.advance(3_400);
-    world.sim.run(async { drop(world.cache.get(lookup(&["a"]))) });
+    world.sim.run(async { drop(world.cache.find(lookup(&["a"]))) });
     world.pass(1);
     assert_eq!((world.service.count(), world.sim.alive()), (2, 0));
 }
@@ -119,7 +119,7 @@ fn in_the_last_30_s_callers_wait_and_get_the_new_token() {
     world.secret();
     world.advance(3_575);
     assert_eq!(world.at_once("a"), None);
-    let results = world.sim.run(join_all((0..1_000).map(|_| world.cache.get(lookup(&["a"])))));
+    let results = world.sim.run(join_all((0..1_000).map(|_| world.cache.find(lookup(&["a"])))));
     assert!(results.iter().all(|result| result.as_ref().unwrap().secret() == "a#2"));
     assert_eq!(world.service.count(), 2);
 }
@@ -194,7 +194,7 @@ fn claims_are_never_answered_from_memory_and_their_token_replaces_the_remembered
 #[test]
 fn callers_with_the_same_claims_share_a_request_and_others_do_not() {
     let world = World::new(|_, _| Ok(HOUR));
-    let call = |claims| world.cache.get(Lookup { claims, ..lookup(&["a"]) });
+    let call = |claims| world.cache.find(Lookup { claims, ..lookup(&["a"]) });
     let claims = [None, Some("{\"x\":1}"), Some("{\"x\":2}")];
     let results = world.sim.run(join_all((0..999).map(|i| call(claims[i % 3]))));
     assert_eq!(world.service.count(), 3);
@@ -238,7 +238,7 @@ fn callers_with_claims_who_all_go_end_their_request_even_though_a_token_is_there
     world.service.slow(secs(50));
     let scopes = ["a"];
     world.sim.run(async {
-        let mut call = world.cache.get(Lookup { claims: Some("{}"), ..lookup(&scopes) });
+        let mut call = world.cache.find(Lookup { claims: Some("{}"), ..lookup(&scopes) });
         poll_once(&mut call).await;
     });
     assert_eq!(world.sim.alive(), 0);

@@ -8,7 +8,7 @@ fn a_request_that_went_with_its_runtime_is_started_again_by_the_next_caller() {
     let world = World::new(|_, _| Ok(HOUR));
     let other = Sim::new(&world.clock);
     let scopes = ["a"];
-    let mut call = world.cache.get(lookup(&scopes));
+    let mut call = world.cache.find(lookup(&scopes));
     other.run(async { poll_once(&mut call).await });
     drop(other);
     assert_eq!(world.sim.run(call).unwrap().secret(), "a#1", "its own waiter too");
@@ -20,7 +20,7 @@ fn a_runtime_that_nobody_drives_holds_up_no_caller_on_another() {
     let world = World::new(|_, _| Ok(HOUR));
     let idle = Sim::new(&world.clock);
     let scopes = ["a"];
-    let mut call = world.cache.get(lookup(&scopes));
+    let mut call = world.cache.find(lookup(&scopes));
     idle.run(async { poll_once(&mut call).await });
     assert_eq!(world.secret(), "a#1");
     // When it is driven again, its own answer comes as well, but the later flight's token stands.
@@ -34,7 +34,7 @@ fn a_refresh_on_a_runtime_that_nobody_drives_is_given_up_in_the_end() {
     world.secret();
     world.advance(3_700);
     let idle = Sim::new(&world.clock);
-    idle.run(async { assert!(world.cache.get(lookup(&["a"])).try_ready().is_ok()) });
+    idle.run(async { assert!(world.cache.find(lookup(&["a"])).try_ready().is_ok()) });
     world.advance(60);
     world.at_once("a");
     world.sim.settle();
@@ -49,7 +49,7 @@ fn a_refresh_on_a_runtime_that_nobody_drives_is_given_up_in_the_end() {
 fn outside_a_runtime_a_remembered_token_is_served_and_anything_else_is_an_error() {
     let world = World::new(|_, _| Ok(HOUR));
     let scopes = ["a"];
-    let mut call = world.cache.get(lookup(&scopes));
+    let mut call = world.cache.find(lookup(&scopes));
     let waker = std::task::Waker::noop();
     let Poll::Ready(Err(error)) = std::pin::Pin::new(&mut call).poll(&mut std::task::Context::from_waker(waker)) else {
         panic!("an error at once")
@@ -61,7 +61,7 @@ fn outside_a_runtime_a_remembered_token_is_served_and_anything_else_is_an_error(
     world.advance(3_400);
     for _ in 0..3 {
         assert!(
-            world.cache.get(lookup(&scopes)).try_ready().is_ok(),
+            world.cache.find(lookup(&scopes)).try_ready().is_ok(),
             "in the refresh window, but nothing to start it on"
         );
     }
@@ -70,7 +70,7 @@ fn outside_a_runtime_a_remembered_token_is_served_and_anything_else_is_an_error(
     world.pass(1);
     assert_eq!(world.service.count(), 2, "the first call inside a runtime refreshes");
     world.advance(3_590);
-    let mut call = world.cache.get(lookup(&scopes));
+    let mut call = world.cache.find(lookup(&scopes));
     let poll = std::pin::Pin::new(&mut call).poll(&mut std::task::Context::from_waker(waker));
     assert!(matches!(poll, Poll::Ready(Ok(_))), "in its last 30 s the old token is better than nothing");
 }
@@ -102,6 +102,6 @@ fn a_runtime_that_drops_every_task_is_an_error_and_no_endless_loop() {
         Arc::new(Closing),
     );
     let cache = TokenCache::new(&platform, Arc::<Service>::clone(&world.service), CacheOptions::default());
-    let error = world.sim.run(cache.get(lookup(&["a"]))).unwrap_err();
+    let error = world.sim.run(cache.find(lookup(&["a"]))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }

@@ -63,9 +63,7 @@ fn printed() -> Vec<(&'static str, String)> {
     };
     show("cache::Ask", &ask);
     let cache = TokenCache::new(&world.platform, Arc::new(Gives), CacheOptions::default());
-    let lookup =
-        Lookup { scopes: &[SCOPE], tenant: "", subject: "", cae: false, claims: None, context: CallContext::Alone };
-    assert_eq!(world.sim.run(cache.get(lookup)).unwrap().secret(), CANARY);
+    assert_eq!(world.sim.run(cache.get(&[SCOPE], "", "", None)).unwrap().secret(), CANARY);
     show("cache::TokenCache", &cache);
 
     show("msi::ManagedIdentityCredentialBuilder", &ManagedIdentityCredential::builder());

@@ -1,7 +1,13 @@
 //! Azure Arc with real files: what the agent may name, and what somebody may have put there.
 #![cfg(target_os = "linux")]
 
-use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command, time::Instant};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
 
 use identity_core::ErrorKind;
 use identity_emulator::{Answer, Emulator, Source::AzureArc};
@@ -28,7 +34,7 @@ fn keys_of_the_agent_are_read_and_nothing_else_is() {
     let token = runtime.block_on(get(&credential())).unwrap();
     assert_eq!((emulator.request_count(AzureArc), token.origin()), (2, "Azure Arc"));
 
-    let outside = std::env::temp_dir().join(format!("{}.key", place.name("outside")));
+    let outside = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.key", place.name("outside")));
     fs::write(&outside, KEY).unwrap();
     let file = |name: &str, content: &str| {
         fs::write(place.path(name), content).unwrap();

@@ -11,7 +11,7 @@ use identity_core::{
 use crate::{
     arc,
     env::{AZURE_POD_IDENTITY_AUTHORITY_HOST, DEFAULT_IDENTITY_CLIENT_ID},
-    source::{AZURE_ARC, CHOICES, Choice, IMDS, IdKind, Kind, NO_SOURCE, Source, TOKEN_EXCHANGE},
+    source::{AZURE_ARC, CHOICES, Choice, IMDS, IdKind, Kind, NO_SOURCE, Source, TOKEN_EXCHANGE, VARIABLES},
 };
 
 /// An identity that was chosen among several.
@@ -51,17 +51,13 @@ pub(crate) struct Selection {
 ///
 /// [`ErrorKind::InvalidArgument`] naming the variable, or the id that the source does not take.
 pub(crate) fn select(env: &dyn Env, id: Option<UserAssigned>, allow_remote: bool) -> Result<Selection> {
-    let is_set = |name: &&str| env.var_os(name).is_some_and(|value| !value.is_empty());
-    let row = CHOICES.iter().find(|(variables, _)| variables.iter().all(is_set));
-    let used = row.map_or(&[][..], |(variables, _)| variables);
-    let mut unused: Vec<&'static str> = Vec::new();
-    for name in CHOICES.iter().flat_map(|(variables, _)| *variables) {
-        if is_set(name) && !used.contains(name) && !unused.contains(name) {
-            unused.push(name);
-        }
-    }
-    if row.is_some() && is_set(&AZURE_POD_IDENTITY_AUTHORITY_HOST) {
-        unused.push(AZURE_POD_IDENTITY_AUTHORITY_HOST);
+    let mut unused: Vec<&'static str> = VARIABLES.to_vec();
+    unused.retain(|name| env.var_os(name).is_some_and(|value| !value.is_empty()));
+    let row = CHOICES.iter().find(|(variables, _)| variables.iter().all(|name| unused.contains(name)));
+    match row {
+        Some((used, _)) => unused.retain(|name| !used.contains(name)),
+        // It says where IMDS is.
+        None => unused.retain(|name| *name != AZURE_POD_IDENTITY_AUTHORITY_HOST),
     }
     let (name, endpoint) = match row {
         Some((_, Choice::Incomplete)) => (NO_SOURCE, Err(Error::new(ErrorKind::CredentialUnavailable, INCOMPLETE))),

@@ -65,7 +65,12 @@ impl Facts<'_> {
 /// for IMDS; the other sources document no 404 and 410 of passing nature, and Service Fabric's 404 is final.
 pub(crate) fn verdict(kind: Kind, response: &Response) -> Verdict {
     match response.status() {
-        200 if matches!(Body::parse(response.body(), response.is_json()), Body::Cut) => Verdict::Retry,
+        // What ends in a brace is not read for this: a flat answer that was cut does not.
+        200 if !response.body().ends_with(b"}")
+            && matches!(Body::parse(response.body(), response.is_json()), Body::Cut) =>
+        {
+            Verdict::Retry
+        }
         404 if kind == Kind::Imds => Verdict::Retry,
         410 if kind == Kind::Imds => Verdict::Upgrading,
         408 | 429 | 500.. => Verdict::Retry,

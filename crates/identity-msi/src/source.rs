@@ -1,8 +1,8 @@
 //! The sources of managed identity, as data: what each is asked with, and which variables choose it.
 
 use crate::env::{
-    AZURE_AUTHORITY_HOST, AZURE_FEDERATED_TOKEN_FILE, AZURE_TENANT_ID, IDENTITY_ENDPOINT, IDENTITY_HEADER,
-    IDENTITY_SERVER_THUMBPRINT, IMDS_ENDPOINT, MSI_ENDPOINT, MSI_SECRET,
+    AZURE_AUTHORITY_HOST, AZURE_FEDERATED_TOKEN_FILE, AZURE_POD_IDENTITY_AUTHORITY_HOST, AZURE_TENANT_ID,
+    IDENTITY_ENDPOINT, IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT, IMDS_ENDPOINT, MSI_ENDPOINT, MSI_SECRET,
 };
 
 /// A service that gives a program the tokens of where it runs.
@@ -117,6 +117,20 @@ pub(crate) static CHOICES: [(&[&str], Choice); 7] = [
     (&[MSI_ENDPOINT, MSI_SECRET], Choice::Ask(&AZURE_ML)),
     (&[MSI_ENDPOINT], Choice::Ask(&CLOUD_SHELL)),
     (&[AZURE_FEDERATED_TOKEN_FILE, AZURE_AUTHORITY_HOST, AZURE_TENANT_ID], Choice::TokenExchange),
+];
+
+/// The variables of all rows, and the one that says where IMDS is.
+pub(crate) static VARIABLES: [&str; 10] = [
+    IDENTITY_ENDPOINT,
+    IDENTITY_HEADER,
+    IDENTITY_SERVER_THUMBPRINT,
+    IMDS_ENDPOINT,
+    MSI_ENDPOINT,
+    MSI_SECRET,
+    AZURE_FEDERATED_TOKEN_FILE,
+    AZURE_AUTHORITY_HOST,
+    AZURE_TENANT_ID,
+    AZURE_POD_IDENTITY_AUTHORITY_HOST,
 ];
 
 /// What `source()` says where there is none.

@@ -36,7 +36,10 @@ pub(crate) fn token(
     wall: SystemTime,
 ) -> Result<Option<Token>> {
     let text = |name: &str| fields.text(name).map_err(|WrongType| wrong(name));
-    let Some(secret) = text("access_token")?.map(Secret::new) else { return Ok(None) };
+    let Some(secret) = fields.string("access_token").map_err(|WrongType| wrong("access_token"))? else {
+        return Ok(None);
+    };
+    let secret = Secret::new(secret);
     if !check::is_token(secret.expose()) {
         return Err(protocol("the access_token is empty or has a character that no token has"));
     }

@@ -69,13 +69,20 @@ pub(crate) struct Fields<'a>([Option<&'a str>; NAMES.len()]);
 pub(crate) struct WrongType;
 
 impl Fields<'_> {
+    /// The field's text, if it is written as one.
+    pub(crate) fn string(&self, name: &str) -> Result<Option<String>, WrongType> {
+        match self.raw(name) {
+            None | Some("null") => Ok(None),
+            Some(raw) => json::unescape(raw).map(Some).ok_or(WrongType),
+        }
+    }
+
     /// The field's text; numbers as they are written. Null is the same as absent.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, WrongType> {
         match self.raw(name) {
-            None | Some("null") => Ok(None),
-            Some(raw) if raw.starts_with('"') => json::unescape(raw).map(Some).ok_or(WrongType),
+            None => Ok(None),
             Some(raw) if raw.starts_with(|c: char| c.is_ascii_digit() || c == '-') => Ok(Some(raw.to_owned())),
-            Some(_) => Err(WrongType),
+            Some(_) => self.string(name),
         }
     }
 

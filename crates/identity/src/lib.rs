@@ -79,7 +79,8 @@
 //! | feature | what it adds | what it costs |
 //! |---|---|---|
 //! | `chain` | `ChainedTokenCredential`: the first credential that has a token | tracing |
-//! | `msi` | `ManagedIdentityCredential`: IMDS, App Service, Functions, Container Apps, Azure Arc, Azure ML, Cloud Shell; `platform()` | tokio, hyper, serde_json; no TLS, no C |
+//! | `msi` | `ManagedIdentityCredential`: IMDS, App Service, Functions, Container Apps, Azure Arc, Azure ML, Cloud Shell; `platform()` | tokio, hyper, tracing; no TLS, no C |
+//! | `dns` | endpoints that are names other than `localhost` | 25 KB; comes with everything that has TLS |
 //! | `msi-service-fabric` | Service Fabric as a source of managed identity | rustls and ring, which build C and assembly |
 //! | `full` | everything above | |
 //!

@@ -67,10 +67,13 @@ pub struct Gate {
 #[derive(Default)]
 struct Client {
     trouble: Option<Trouble>,
+    /// Counts what befell the trouble, so that an answer is not taken for news of something that came after its request.
+    events: u64,
     waiting: Vec<Waker>,
 }
 
 struct Trouble {
+    /// On the monotonic clock.
     until: Instant,
     /// Whether the retries of flights under way wait as well: the server named the time.
     binding: bool,
@@ -83,9 +86,18 @@ struct Trouble {
 }
 
 enum Decision {
-    Go { probe: bool },
+    Go { probe: Option<Probe> },
     Sleep(Duration),
     Fail(Error),
+}
+
+/// The one request that goes out when a time of trouble is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Probe {
+    /// After a pause that the endpoint asked for.
+    AfterPause,
+    /// After a flight gave up.
+    AfterFailure,
 }
 
 impl Gate {
@@ -113,10 +125,14 @@ impl Gate {
                     }
                     Decision::Go { probe } => {
                         // From here on the probe's place is given back by the permit's drop.
-                        let mut permit = Permit { client: Arc::clone(&self.client), slots: None, probe };
+                        let client = Arc::clone(&self.client);
+                        let mut permit = Permit { client, slots: None, probe, events: 0 };
                         Acquire { slots: &self.slots, id: None }.await;
                         permit.slots = Some(Arc::clone(&self.slots));
-                        return Ok(permit);
+                        if permit.confirm(clock.now().monotonic, first) {
+                            return Ok(permit);
+                        }
+                        // Trouble came while it waited for its slot, which is free again: back to the gate.
                     }
                 }
             }
@@ -133,17 +149,11 @@ impl Gate {
         }
     }
 
-    /// Says that a flight gave up: new flights fail at once for 1 s, doubling to 10 s, or for `retry_after` if larger.
-    pub(crate) fn close(&self, now: Instant, error: Error, retry_after: Option<Duration>) {
+    /// Says that a flight gave up: new flights fail at once for 1 s, doubling to 10 s, or for `wait` if that is longer.
+    pub(crate) fn close(&self, now: Instant, error: Error, wait: Duration, binding: bool) {
         let mut client = lock(&self.client);
         let step = client.trouble.as_ref().map_or(0, |trouble| trouble.step);
-        client.trouble = Some(Trouble {
-            until: later(now, retry_after.unwrap_or_default().max(pause(step))),
-            binding: retry_after.is_some(),
-            step: step.saturating_add(1),
-            error: Some(error),
-            probing: false,
-        });
+        client.trouble(later(now, wait.max(pause(step))), binding, step.saturating_add(1), Some(error));
         wake(client);
     }
 }
@@ -157,21 +167,38 @@ impl fmt::Debug for Gate {
 impl Client {
     /// What a request does now; `None` is to wait for the probe that is under way.
     fn decide(&mut self, now: Instant, first: bool) -> Option<Decision> {
-        let Some(trouble) = &mut self.trouble else { return Some(Decision::Go { probe: false }) };
+        let Some(trouble) = &mut self.trouble else { return Some(Decision::Go { probe: None }) };
         let left = trouble.until.saturating_duration_since(now);
-        if left.is_zero() {
-            if trouble.probing {
-                return None;
+        match &trouble.error {
+            Some(error) if first && (trouble.probing || !left.is_zero()) => {
+                // While a probe is under way its answer decides, which takes as long as it takes.
+                return Some(Decision::Fail(error.clone().with_retry_after(left.max(pause(0)))));
             }
-            trouble.probing = true;
-            return Some(Decision::Go { probe: true });
+            _ if left.is_zero() && trouble.probing => return None,
+            error if left.is_zero() => {
+                let probe = if error.is_some() { Probe::AfterFailure } else { Probe::AfterPause };
+                trouble.probing = true;
+                return Some(Decision::Go { probe: Some(probe) });
+            }
+            _ => {}
         }
-        Some(match &trouble.error {
-            Some(error) if first => Decision::Fail(error.clone().with_retry_after(left)),
-            None if first => Decision::Sleep(left),
-            _ if trouble.binding => Decision::Sleep(left),
-            _ => Decision::Go { probe: false },
-        })
+        let sleeps = first || trouble.binding;
+        Some(if sleeps { Decision::Sleep(left) } else { Decision::Go { probe: None } })
+    }
+
+    /// Takes note of trouble until a time. What lasts longer stays.
+    fn trouble(&mut self, until: Instant, binding: bool, step: u32, error: Option<Error>) {
+        self.events += 1;
+        match &mut self.trouble {
+            Some(old) if old.until > until => {
+                old.step = old.step.max(step);
+                old.error = error.or_else(|| old.error.take());
+            }
+            old => {
+                let probing = old.as_ref().is_some_and(|old| old.probing);
+                *old = Some(Trouble { until, binding, step, error, probing });
+            }
+        }
     }
 }
 
@@ -179,43 +206,76 @@ impl Client {
 pub(crate) struct Permit {
     client: Arc<Mutex<Client>>,
     slots: Option<Arc<Slots>>,
-    probe: bool,
+    probe: Option<Probe>,
+    /// What had happened when the request was let out.
+    events: u64,
 }
 
 impl Permit {
+    /// Whether the request is the one that finds out whether the endpoint is back after a flight gave up: it has no
+    /// retries, for one request per opening is all that goes out.
+    pub(crate) fn is_last_chance(&self) -> bool {
+        self.probe == Some(Probe::AfterFailure)
+    }
+
+    /// Whether the request may still go out, now that it has its slot.
+    fn confirm(&mut self, now: Instant, first: bool) -> bool {
+        let mut client = lock(&self.client);
+        self.events = client.events;
+        if self.probe.is_some() {
+            return true;
+        }
+        match client.decide(now, first) {
+            Some(Decision::Go { probe }) => {
+                self.probe = probe;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The endpoint answered as a healthy one does.
     pub(crate) fn healthy(mut self) {
-        self.probe = false;
         let mut client = lock(&self.client);
-        client.trouble = None;
+        if client.events == self.events {
+            client.trouble = None;
+        } else {
+            client.end_probe(self.probe.is_some());
+        }
+        self.probe = None;
         wake(client);
     }
 
     /// The endpoint asked for a pause; `binding` if it named the time itself.
     pub(crate) fn pause(mut self, now: Instant, wait: Duration, binding: bool) {
-        self.probe = false;
         let mut client = lock(&self.client);
-        let until = later(now, wait);
+        client.end_probe(self.probe.is_some());
         let step = client.trouble.as_ref().map_or(0, |trouble| trouble.step);
-        client.trouble = Some(Trouble { until, binding, step, error: None, probing: false });
+        client.trouble(later(now, wait), binding, step, None);
+        self.probe = None;
         wake(client);
     }
 
-    /// The request failed otherwise. If it was a probe after a flight gave up, the gate closes again.
+    /// The request failed otherwise. If it was a probe after a pause, it will be a while until the next; if it was one
+    /// after a failure, its flight gives up, which says the same.
     pub(crate) fn failed(mut self, now: Instant) {
-        if !self.probe {
-            return;
-        }
-        self.probe = false;
+        let Some(probe) = self.probe.take() else { return };
         let mut client = lock(&self.client);
-        if let Some(trouble) = &mut client.trouble {
-            trouble.probing = false;
-            if trouble.error.is_some() {
-                trouble.until = later(now, pause(trouble.step));
-                trouble.step = trouble.step.saturating_add(1);
-            }
+        client.end_probe(true);
+        if let Some(trouble) = &client.trouble {
+            let (step, error) = (trouble.step, trouble.error.clone());
+            let next = step.saturating_add(u32::from(probe == Probe::AfterPause));
+            client.trouble(later(now, pause(step)), false, next, error);
         }
         wake(client);
+    }
+}
+
+impl Client {
+    fn end_probe(&mut self, was_probe: bool) {
+        if let Some(trouble) = self.trouble.as_mut().filter(|_| was_probe) {
+            trouble.probing = false;
+        }
     }
 }
 
@@ -224,12 +284,10 @@ impl Drop for Permit {
         if let Some(slots) = &self.slots {
             slots.release();
         }
-        if self.probe {
+        if self.probe.is_some() {
             // The probe was dropped unanswered: the next one in line takes its place.
             let mut client = lock(&self.client);
-            if let Some(trouble) = &mut client.trouble {
-                trouble.probing = false;
-            }
+            client.end_probe(true);
             wake(client);
         }
     }

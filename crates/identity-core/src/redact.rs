@@ -19,8 +19,11 @@ pub fn excerpt(body: &[u8], secrets: &[&str]) -> String {
     let head = body.get(..body.len().min(SCAN_LIMIT)).unwrap_or(body);
     let mut clean = String::from_utf8_lossy(head).into_owned();
     for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
-        clean = mask(&clean, secret);
-        clean = mask(&clean, &text::percent_encode(secret));
+        let encoded = text::percent_encode(secret);
+        // As it is, in a URL, in a URL by a server of other habits, and in JSON by one that escapes slashes.
+        for form in [(*secret).to_owned(), encoded.to_ascii_lowercase(), encoded, secret.replace('/', "\\/")] {
+            clean = mask(&clean, &form);
+        }
     }
     let clean = mask_tokens(&clean);
     let mut shown = String::new();
@@ -41,10 +44,12 @@ pub fn excerpt(body: &[u8], secrets: &[&str]) -> String {
 /// Whether a character can steer a terminal or reorder what a reader sees.
 pub(crate) fn is_dangerous(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Replaces `secret` wherever it stands.
+/// Replaces `secret` wherever it stands, and the beginning of it where the text was cut.
 fn mask(body: &str, secret: &str) -> String {
     let mut out = String::with_capacity(body.len());
     let mut rest = body;
@@ -55,7 +60,14 @@ fn mask(body: &str, secret: &str) -> String {
         out.push_str(MASK);
         rest = after;
     }
-    out.push_str(rest);
+    let mut beginnings = (4..secret.len()).rev().filter_map(|len| secret.get(..len));
+    match beginnings.find_map(|beginning| rest.strip_suffix(beginning)) {
+        Some(before) => {
+            out.push_str(before);
+            out.push_str(MASK);
+        }
+        None => out.push_str(rest),
+    }
     out
 }
 
@@ -85,9 +97,9 @@ mod tests {
     #[test]
     fn secrets_and_tokens_are_masked_wherever_they_stand() {
         let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln";
-        let body = format!("key=p%40ss%2Fword p@ss/word {jwt}x\" {jwt}");
+        let body = format!("key=p%40ss%2Fword p%40ss%2fword p@ss\\/word p@ss/word {jwt}x\" {jwt}");
         let shown = excerpt(body.as_bytes(), &["p@ss/word"]);
-        assert_eq!(shown, "key=*** *** ***\" ***");
+        assert_eq!(shown, "key=*** *** *** *** ***\" ***");
     }
 
     #[test]
@@ -95,6 +107,12 @@ mod tests {
         let secret = "S".repeat(64);
         let body = format!("{}{secret}", "a".repeat(EXCERPT_LIMIT - 10));
         assert!(!excerpt(body.as_bytes(), &[&secret]).contains("SS"));
+        // Cut by us, or before it came here, and moved into view by what goes away before it.
+        for spaces in [SCAN_LIMIT - 40, 7] {
+            let mut body = format!("{}{secret}", " ".repeat(spaces));
+            body.truncate(spaces + 40);
+            assert_eq!(excerpt(body.as_bytes(), &[&secret]), MASK);
+        }
     }
 
     #[test]

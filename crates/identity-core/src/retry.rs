@@ -1,6 +1,6 @@
 //! Sends a request until it is answered, its budget is spent, or trying again makes no sense.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::{
     Error, ErrorKind, Moment, Platform, Random, Result,
@@ -102,16 +102,24 @@ pub async fn send(
     judge: &(dyn Fn(&Response) -> Verdict + Sync),
 ) -> Result<Answer> {
     let clock = platform.clock().as_ref();
-    let start = clock.now();
+    let start = clock.now().monotonic;
+    let elapsed = || clock.now().monotonic.saturating_duration_since(start);
     let mut budget = policy.budget;
-    let mut attempts = 0;
+    let (mut attempts, mut retries) = (0, 0);
+    let mut last: Option<Failure> = None;
     loop {
-        let left = budget.saturating_sub(clock.now().since(&start));
-        let permit = gate.enter(clock, attempts == 0, left).await?;
+        let permit = match (gate.enter(clock, attempts == 0, budget.saturating_sub(elapsed())).await, last.take()) {
+            (Ok(permit), _) => permit,
+            // Another flight was told to pause for longer than this one may take.
+            (Err(error), Some(failure)) => {
+                return give_up(gate, request, failure, error.retry_after(), attempts, clock.now());
+            }
+            (Err(error), None) => return Err(error),
+        };
+        let is_last_chance = permit.is_last_chance();
         let sent_at = clock.now();
-        let left = budget.saturating_sub(sent_at.since(&start)).max(Duration::from_millis(1));
         let mut attempt = request.clone();
-        attempt.timeout = attempt.timeout.min(left);
+        attempt.timeout = attempt.timeout.min(budget.saturating_sub(elapsed())).max(Duration::from_millis(1));
         attempt.connect_timeout = attempt.connect_timeout.min(attempt.timeout);
         let result = platform.transport().send(attempt).await;
         attempts += 1;
@@ -150,25 +158,35 @@ pub async fn send(
                     let unreachable = error.kind() == TransportErrorKind::Dns;
                     let error = Error::from(error);
                     if unreachable {
-                        gate.close(now.monotonic, error.clone(), None);
+                        gate.close(now.monotonic, error.clone(), Duration::ZERO, false);
                     }
                     return Err(error);
                 }
                 Failure { verdict: Verdict::Retry, retry_after: None, result: Err(error) }
             }
         };
-        let elapsed = now.since(&start);
         let wait = match (failure.verdict, policy.upgrade) {
             (Verdict::Upgrading, Some(upgrade)) => {
                 budget = upgrade.budget;
-                (elapsed + upgrade.every <= upgrade.until).then_some(upgrade.every)
+                (elapsed() + upgrade.every <= upgrade.until).then_some(upgrade.every)
             }
-            _ if attempts > policy.retries => None,
-            _ => Some(failure.retry_after.unwrap_or_else(|| policy.wait(attempts, platform.random().as_ref()))),
+            _ if retries >= policy.retries || is_last_chance => None,
+            _ => {
+                retries += 1;
+                // A server that names no time, or none worth the name, is not asked again at once.
+                let own = policy.wait(retries, platform.random().as_ref());
+                Some(failure.retry_after.map_or(own, |wait| wait.max(policy.base)))
+            }
         };
-        match wait.filter(|&wait| elapsed.saturating_add(wait) < budget) {
-            Some(wait) => clock.sleep(wait).await,
-            None => return give_up(gate, request, failure, attempts, now.monotonic),
+        match wait.filter(|&wait| elapsed().saturating_add(wait) < budget) {
+            Some(wait) => {
+                last = Some(failure);
+                clock.sleep(wait).await;
+            }
+            None => {
+                let wait = failure.retry_after;
+                return give_up(gate, request, failure, wait, attempts, now);
+            }
         }
     }
 }
@@ -179,21 +197,24 @@ struct Failure {
     result: Result<Response, crate::http::TransportError>,
 }
 
-fn give_up(gate: &Gate, request: &Request, failure: Failure, attempts: u32, now: Instant) -> Result<Answer> {
-    let Failure { retry_after, result, .. } = failure;
-    match result {
+fn give_up(
+    gate: &Gate,
+    request: &Request,
+    failure: Failure,
+    retry_after: Option<Duration>,
+    attempts: u32,
+    now: Moment,
+) -> Result<Answer> {
+    let now = now.monotonic;
+    match failure.result {
         Ok(response) => {
-            if response.status() == 429 || response.status() >= 500 {
-                let message = format!(
-                    "{} is in trouble: it answered HTTP {} to an earlier request",
-                    request.origin(),
-                    response.status()
-                );
-                gate.close(
-                    now,
-                    Error::new(ErrorKind::Transport, message).with_http_status(response.status()),
-                    retry_after,
-                );
+            let status = response.status();
+            if status == 429 || status >= 500 {
+                let message =
+                    format!("{} is in trouble: it answered HTTP {status} to an earlier request", request.origin());
+                let error = Error::new(ErrorKind::Transport, message).with_http_status(status);
+                let least = if status == 429 { TOO_MANY_REQUESTS_PAUSE } else { Duration::ZERO };
+                gate.close(now, error, retry_after.unwrap_or(least), retry_after.is_some());
             }
             Ok(Answer { response, exhausted: true, retry_after, attempts })
         }
@@ -206,15 +227,15 @@ fn give_up(gate: &Gate, request: &Request, failure: Failure, attempts: u32, now:
                     if attempts == 1 { "attempt" } else { "attempts" }
                 ),
             );
-            gate.close(now, error.clone(), None);
+            gate.close(now, error.clone(), Duration::ZERO, false);
             Err(error)
         }
     }
 }
 
 impl RetryPolicy {
-    fn wait(&self, attempts: u32, random: &dyn Random) -> Duration {
-        let full = self.base.saturating_mul(1 << (attempts - 1).min(16)).min(self.cap);
+    fn wait(&self, retry: u32, random: &dyn Random) -> Duration {
+        let full = self.base.saturating_mul(1 << retry.saturating_sub(1).min(16)).min(self.cap);
         if self.jitter { jitter(random, full) } else { full }
     }
 }

@@ -1,9 +1,7 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::Clock as _;
 use crate::{
     fakes::{FakeClock, FakeEnv, FakeTransport, Sim, join_all, json, platform},
     http::{Method, TransportError},
@@ -67,7 +65,10 @@ fn schedules_of_the_metadata_policy() {
         (&[After(429, "soon"), Status(200)], &[0.0, 1.0], 200, None),
         (&[After(429, "Fri, 31 Dec 9999 23:59:59 GMT")], &[0.0], 429, Some(3600)),
         (&[After(429, "Thu, 01 Jan 2026 00:00:07 GMT"), Status(200)], &[0.0, 7.0], 200, None),
-        (&[After(503, "0"), Status(200)], &[0.0, 0.0], 200, None),
+        // No time worth the name: the policy's own.
+        (&[After(503, "0"), Status(200)], &[0.0, 1.0], 200, None),
+        (&[After(503, "0.2"), Status(200)], &[0.0, 1.0], 200, None),
+        (&[After(503, "Wed, 31 Dec 2025 23:59:00 GMT"), Status(200)], &[0.0, 1.0], 200, None),
         (&[Status(410), Status(410), Status(200)], &[0.0, 10.0, 20.0], 200, None),
         (&[Status(410)], &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0], 410, None),
         (
@@ -154,9 +155,18 @@ fn after_a_flight_gave_up_new_ones_fail_at_once_and_one_probe_goes_out_per_openi
     clock.advance(Duration::from_secs(1));
     let calls = (0..1000).map(|_| ask(&platform, "", &RetryPolicy::METADATA));
     let results = sim.run(join_all(calls));
-    // One of them probes and then makes its own retries; the probe's failure turns the others away.
-    assert_eq!(transport.count(), 11);
+    // One of them probes, once; the others are told at once what is known.
+    assert_eq!(transport.count(), 7);
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 999);
+    // Each opening is one request, and they are 1, 2, 4, 8, 10, 10 s apart.
+    let before = clock.elapsed();
+    for _ in 0..350 {
+        let _ = sim.run(ask(&platform, "", &RetryPolicy::METADATA));
+        clock.advance(Duration::from_millis(100));
+    }
+    let openings: Vec<_> =
+        transport.times().into_iter().skip(7).map(|at| (at - before.as_secs_f64()).round()).collect();
+    assert_eq!(openings, [2.0, 6.0, 14.0, 24.0, 34.0]);
 }
 
 #[test]
@@ -169,9 +179,88 @@ fn a_probe_that_succeeds_lets_everyone_through() {
     let _gate = platform.gates().gate("http://127.0.0.1:1", "", 8);
     sim.run(ask(&platform, "", &RetryPolicy::METADATA)).unwrap();
     clock.advance(Duration::from_secs(1));
-    let calls = (0..100).map(|_| ask(&platform, "", &RetryPolicy::METADATA));
-    let results = sim.run(join_all(calls));
-    assert!(results.iter().all(|result| result.as_ref().unwrap().response.status() == 200));
+    for _ in 0..100 {
+        assert_eq!(sim.run(ask(&platform, "", &RetryPolicy::METADATA)).unwrap().response.status(), 200);
+    }
+}
+
+#[test]
+fn what_waits_for_a_slot_hears_of_a_pause() {
+    // Eight are under way when the answer comes; without a time in it they make their own retries, and a few probes
+    // follow.
+    for (replies, most) in [(&[After(429, "120")], 8), (&[Status(429)], 8 * 5 + 10)] {
+        let clock = FakeClock::default();
+        let next = AtomicUsize::new(0);
+        let transport = FakeTransport::slow(&clock, Duration::from_millis(100), move |_| {
+            next.fetch_add(1, Ordering::Relaxed);
+            match replies[0] {
+                After(status, wait) => Ok(Response::new(status, vec![("retry-after".into(), wait.into())], Vec::new())),
+                _ => Ok(json(429, "{}")),
+            }
+        });
+        let platform = platform(&clock, &transport, &FakeEnv::default());
+        let calls = (0..1000).map(|_| ask(&platform, "", &RetryPolicy::METADATA));
+        let results = Sim::new(&clock).run(join_all(calls));
+        assert!(results.iter().all(|result| result.as_ref().map_or(true, |answer| answer.exhausted)));
+        assert!(transport.count() <= most, "{} requests", transport.count());
+    }
+}
+
+#[test]
+fn a_longer_pause_is_not_cut_short_by_other_news() {
+    let clock = FakeClock::default();
+    // The first request is answered last, and well.
+    let count = AtomicUsize::new(0);
+    let sleeper = clock.clone();
+    let transport = FakeTransport::with_handler(&clock, move |_| {
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        let sleep = sleeper.sleep(Duration::from_millis(if number == 0 { 900 } else { 100 }));
+        Box::pin(async move {
+            sleep.await;
+            Ok(match number {
+                1 => Response::new(429, vec![("retry-after".into(), "120".into())], Vec::new()),
+                2 => Response::new(503, vec![], Vec::new()),
+                _ => json(200, "{}"),
+            })
+        })
+    });
+    let platform = platform(&clock, &transport, &FakeEnv::default());
+    let _gate = platform.gates().gate("http://127.0.0.1:1", "", 8);
+    let sim = Sim::new(&clock);
+    let results = sim.run(join_all((0..3).map(|_| ask(&platform, "", &BRIEF))));
+    assert_eq!(results[0].as_ref().unwrap().response.status(), 200);
+    // Neither the old good answer nor the flight that gave up for a second has opened the gate.
+    let error = sim.run(ask(&platform, "", &RetryPolicy::METADATA)).unwrap_err();
+    assert!(error.retry_after() > Some(Duration::from_secs(115)), "{error:?}");
+    assert_eq!(transport.count(), 3);
+}
+
+#[test]
+fn after_too_many_requests_the_gate_stays_closed_for_five_seconds_at_least() {
+    let clock = FakeClock::default();
+    let transport = transport(&clock, &[Status(429)]);
+    let platform = platform(&clock, &transport, &FakeEnv::default());
+    let _gate = platform.gates().gate("http://127.0.0.1:1", "", 8);
+    let sim = Sim::new(&clock);
+    sim.run(ask(&platform, "", &RetryPolicy::METADATA)).unwrap();
+    let error = sim.run(ask(&platform, "", &RetryPolicy::METADATA)).unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_probe_after_a_pause_that_fails_does_not_let_the_others_out_at_once() {
+    let clock = FakeClock::default();
+    let transport = transport(&clock, &[Status(429), Status(500)]);
+    let platform = platform(&clock, &transport, &FakeEnv::default());
+    let sim = Sim::new(&clock);
+    sim.run(async {
+        let mut opener = Box::pin(ask(&platform, "", &RetryPolicy::METADATA));
+        poll_once(&mut opener).await;
+        join_all((0..200).map(|_| ask(&platform, "", &RetryPolicy::METADATA))).await
+    });
+    // The pause ends after 5 s; in the ten seconds from there go the retries of few flights, not of two hundred.
+    let early = transport.times().into_iter().filter(|&at| at < 15.0).count();
+    assert!(early < 25, "{early} requests");
 }
 
 #[test]
@@ -232,30 +321,39 @@ fn dropped_callers_give_their_slots_back() {
 #[test]
 fn a_probe_that_is_dropped_makes_room_for_the_next_one() {
     let clock = FakeClock::default();
-    let replies = AtomicUsize::new(0);
+    let count = AtomicUsize::new(0);
     let transport = FakeTransport::slow(&clock, Duration::from_millis(10), move |_| {
-        let status = if replies.fetch_add(1, Ordering::Relaxed) < 5 { 500 } else { 200 };
-        Ok(json(status, "{}"))
+        let first = count.fetch_add(1, Ordering::Relaxed) == 0;
+        Ok(Response::new(if first { 429 } else { 200 }, vec![("retry-after".into(), "3".into())], Vec::new()))
     });
-    let platform = Arc::new(platform(&clock, &transport, &FakeEnv::default()));
-    let sim = Sim::new(&clock);
-    // A credential keeps its gate for as long as it lives.
+    let platform = platform(&clock, &transport, &FakeEnv::default());
     let _gate = platform.gates().gate("http://127.0.0.1:1", "", 8);
-    sim.run(ask(&platform, "", &RetryPolicy::METADATA)).unwrap();
-    clock.advance(Duration::from_secs(1));
-    let result = sim.run(async {
+    let result = Sim::new(&clock).run(async {
+        let mut opener = Box::pin(ask(&platform, "", &RetryPolicy::METADATA));
+        poll_once(&mut opener).await;
+        clock.sleep(Duration::from_millis(20)).await;
+        poll_once(&mut opener).await;
+        drop(opener);
         let mut probe = Box::pin(ask(&platform, "", &RetryPolicy::METADATA));
         let mut next = Box::pin(ask(&platform, "", &RetryPolicy::METADATA));
-        std::future::poll_fn(|cx| {
-            assert!(probe.as_mut().poll(cx).is_pending() && next.as_mut().poll(cx).is_pending());
-            std::task::Poll::Ready(())
-        })
-        .await;
-        assert_eq!(transport.active(), 1);
+        poll_once(&mut probe).await;
+        poll_once(&mut next).await;
+        clock.sleep(Duration::from_secs(3)).await;
+        poll_once(&mut probe).await;
+        poll_once(&mut next).await;
+        assert_eq!((transport.count(), transport.active()), (2, 1), "one is under way, the other waits for it");
         drop(probe);
         next.await
     });
-    assert_eq!(result.unwrap().response.status(), 200);
+    assert_eq!((result.unwrap().response.status(), transport.count()), (200, 3));
+}
+
+async fn poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) {
+    std::future::poll_fn(|cx| {
+        assert!(std::pin::Pin::new(&mut *future).poll(cx).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
 }
 
 #[test]

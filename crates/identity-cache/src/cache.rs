@@ -12,11 +12,11 @@ use tracing::{debug, warn};
 
 use crate::{
     entry::Entry,
-    fetch::{Ask, Fetch, Fetched},
+    fetch::{Fetch, Fetched},
     flight::{Flight, Outcome, Waiter},
     front::Front,
     key::{self, Lookup},
-    state::{Node, Start, State},
+    state::{FLIGHT_LIMIT, Node, Start, State},
     sync::{Mutex, lock},
 };
 
@@ -196,7 +196,10 @@ impl Inner {
             let runtime = self.platform.runtime().current();
             // Outside a runtime nothing can be started; a call inside one soon will.
             life.postpone_refresh(now, if runtime.is_some() { FLIGHT_LIMIT } else { SOON });
-            start = runtime.map(|runtime| node.start(None, lookup.context, runtime, order));
+            // One that this runtime has not driven yet is not joined by another.
+            let waits = |flight: &Arc<Flight>| flight.claims.is_none() && Some(flight.runtime) == runtime;
+            start = (runtime.filter(|_| !node.flights.iter().any(waits)))
+                .map(|runtime| node.start(None, lookup.context, runtime, order, now));
             self.publish(node, entry.with_life(life));
         } else {
             self.front.set(entry.key.slot, &entry);
@@ -205,9 +208,9 @@ impl Inner {
     }
 
     fn launch_refresh(self: &Arc<Self>, start: Option<Start>) {
-        if let Some((flight, ask)) = start {
+        if let Some(start) = start {
             // If the runtime is closing, the flight's own end puts the next try off a little.
-            let _ = self.launch(&flight, ask);
+            let _ = self.launch(start);
         }
     }
 
@@ -242,21 +245,13 @@ impl Inner {
                 Step::Failed(error) => return Err(error),
                 Step::Wait(waiter, old) => (waiter, old),
             };
-            let Some(old) = old else {
-                match waiter.await {
-                    Outcome::Token(token) => return Ok(token),
-                    Outcome::Failed(error) => return Err(error),
-                    Outcome::Lost => continue,
-                }
-            };
-            // In the last 30 s of a token's life a new one is worth waiting for, but not longer than the old one is
-            // of use: half of what is left of it.
-            let patience = old.life.left(&self.clock.now()) / 2;
-            return match timeout(self.clock.as_ref(), patience, waiter).await {
-                Some(Outcome::Token(token)) => Ok(token),
-                Some(Outcome::Failed(error)) if old.life.left(&self.clock.now()).is_zero() => Err(error),
-                _ => Ok(old.token.clone()),
-            };
+            match (waiter.await, old) {
+                (Outcome::Token(token), _) => return Ok(token),
+                (Outcome::Lost | Outcome::Late, None) => {}
+                (Outcome::Failed(error), None) => return Err(error),
+                (Outcome::Failed(error), Some(old)) if old.life.left(&self.clock.now()).is_zero() => return Err(error),
+                (_, Some(old)) => return Ok(old.token.clone()),
+            }
         }
         Err(Error::new(
             ErrorKind::InvalidArgument,
@@ -289,16 +284,19 @@ impl Inner {
                     && (flight.context == lookup.context || old.is_some())
             };
             if let Some(flight) = node.flights.iter().find(joins) {
-                return Step::Wait(Waiter::new(flight, Arc::downgrade(self)), old);
+                return Step::Wait(Waiter::new(flight, Arc::downgrade(self), old.is_some()), old);
             }
-            let remembered = node.failure.as_ref().filter(|failure| now.is_before(&failure.until));
-            if let (Some(failure), None, None) = (remembered, lookup.claims, &old) {
-                let (error, until) = (failure.error.clone(), failure.until.monotonic);
-                return Step::Failed(match error.retry_after() {
+            let remembered = node.failure.as_ref().filter(|failure| {
+                now.is_before(&failure.until) && (failure.context == lookup.context || old.is_some())
+            });
+            if let (Some(failure), None) = (remembered, lookup.claims) {
+                // The last seconds of a token are no reason to ask more often.
+                return match (&old, failure.error.retry_after()) {
+                    (Some(old), _) => Step::Token(old.token.clone()),
+                    (None, None) => Step::Failed(failure.error.clone()),
                     // Counted from now, not from when the first caller was told.
-                    Some(_) => error.with_retry_after(until.saturating_duration_since(now.monotonic)),
-                    None => error,
-                });
+                    (None, Some(_)) => Step::Failed(failure.error.clone().with_retry_after(failure.left(&now))),
+                };
             }
         }
         let Some(runtime) = runtime else {
@@ -306,27 +304,33 @@ impl Inner {
         };
         let evicted = |entry: &Arc<Entry>| self.front.clear(entry.key.slot, entry);
         let node = state.find_or_insert(lookup, hash, self.options.capacity, &evicted);
-        let (flight, ask) = node.start(lookup.claims, lookup.context, runtime, order);
-        let waiter = Waiter::new(&flight, Arc::downgrade(self));
+        let start = node.start(lookup.claims, lookup.context, runtime, order, &now);
+        let waiter = Waiter::new(&start.flight, Arc::downgrade(self), old.is_some());
         drop(state);
-        match self.launch(&flight, ask) {
+        match self.launch(start) {
             Ok(()) => Step::Wait(waiter, old),
             Err(error) => Step::Failed(error),
         }
     }
 
     /// Starts the task of a flight. It holds the cache weakly and ends by itself within [`FLIGHT_LIMIT`].
-    fn launch(self: &Arc<Self>, flight: &Arc<Flight>, ask: Ask) -> Result<()> {
+    fn launch(self: &Arc<Self>, start: Start) -> Result<()> {
+        let Start { flight, ask, late } = start;
         debug!(
             credential = self.fetch.name(),
             scope = first(&ask.scopes),
             refresh = ask.current.is_some(),
             "token request starts"
         );
-        let pilot = Pilot { cache: Arc::downgrade(self), flight: Arc::clone(flight), landed: false };
+        let pilot = Pilot { cache: Arc::downgrade(self), flight: Arc::clone(&flight), landed: false };
         let (fetch, clock) = (Arc::clone(&self.fetch), Arc::clone(&self.clock));
         let work = async move {
-            let result = timeout(clock.as_ref(), FLIGHT_LIMIT, fetch.fetch(ask)).await;
+            let mut answer = fetch.fetch(ask);
+            let mut result = timeout(clock.as_ref(), late, &mut answer).await;
+            if result.is_none() && late < FLIGHT_LIMIT {
+                pilot.flight.be_late();
+                result = timeout(clock.as_ref(), FLIGHT_LIMIT - late, &mut answer).await;
+            }
             pilot.land(result.unwrap_or_else(|| Err(too_long())));
         };
         match self.platform.runtime().spawn(Box::pin(work)) {
@@ -370,53 +374,74 @@ impl Inner {
 
     /// Takes an answer in; the outcome is for everyone who waits.
     fn land(&self, flight: &Arc<Flight>, result: Result<Fetched>) -> Outcome {
-        let random = self.platform.random().as_ref();
+        let (random, name) = (self.platform.random().as_ref(), self.fetch.name());
         let now = self.clock.now();
+        let result = result.map_err(|error| error.with_credential(name)).and_then(|fetched| {
+            let in_time = now.since(&fetched.sent_at) < fetched.life;
+            if in_time { Ok(fetched) } else { Err(came_too_late().with_credential(name)) }
+        });
         let mut state = lock(&self.state);
         // An answer to claims replaces whatever is there; a plain one only what was asked for before it.
         let order = if flight.claims.is_some() { state.order() } else { flight.order };
         let Some(node) = state.node(&flight.key) else {
             return result.map_or_else(Outcome::Failed, |fetched| {
-                Outcome::Token(Entry::new(Arc::clone(&flight.key), &fetched, self.fetch.name(), random, order).token)
+                Outcome::Token(Entry::new(Arc::clone(&flight.key), &fetched, name, random, order).token)
             });
         };
         node.flights.retain(|other| !Arc::ptr_eq(other, flight));
+        let usable = node.entry.clone().filter(|entry| !entry.life.left(&now).is_zero());
+        let is_newer = usable.as_ref().is_some_and(|entry| entry.life.order > order);
+        let (mut token, mut warn) = (None, false);
+        match (&result, &usable) {
+            (Ok(fetched), _) => {
+                node.failure = None;
+                if !is_newer {
+                    self.publish(node, Entry::new(Arc::clone(&node.key), fetched, name, random, order));
+                }
+                token = node.entry.as_ref().map(|entry| entry.token.clone());
+            }
+            // What was refused is the answer to a challenge, or was asked for before a token that is good.
+            (Err(_), _) if flight.claims.is_some() || is_newer => {}
+            (Err(error), Some(entry)) => {
+                let mut life = entry.life;
+                warn = life.refresh_failed(&now, error, random);
+                self.publish(node, entry.with_life(life));
+                if !life.is_fresh(&now) {
+                    node.remember(error, &now, flight.context, self.options.failure_memory);
+                }
+            }
+            (Err(error), None) => node.remember(error, &now, flight.context, self.options.failure_memory),
+        }
+        state.trim(self.options.capacity, &|entry| self.front.clear(entry.key.slot, entry));
+        // Whoever takes log events may ask for a token: no lock is held from here on.
+        drop(state);
+        let scope = first(&flight.key.scopes);
         match result {
             Ok(fetched) => {
-                node.failure = None;
-                let newer =
-                    node.entry.as_ref().filter(|entry| entry.life.order > order && !entry.life.left(&now).is_zero());
-                if newer.is_none() {
-                    self.publish(node, Entry::new(Arc::clone(&node.key), &fetched, self.fetch.name(), random, order));
-                }
-                let token = node.entry.as_ref().map(|entry| entry.token.clone());
-                drop(state);
-                debug!(
-                    credential = self.fetch.name(),
-                    scope = first(&flight.key.scopes),
-                    origin = fetched.origin,
-                    life_secs = fetched.life.as_secs(),
-                    "token received"
-                );
+                let life_secs = fetched.life.as_secs();
+                debug!(credential = name, scope, origin = fetched.origin, life_secs, "token received");
                 token.map_or(Outcome::Lost, Outcome::Token)
             }
             Err(error) => {
-                let error = error.with_credential(self.fetch.name());
-                let usable = node.entry.clone().filter(|entry| !entry.life.left(&now).is_zero());
-                match &usable {
-                    _ if flight.claims.is_some() => {}
-                    Some(entry) => {
-                        let mut life = entry.life;
-                        if life.refresh_failed(&now, &error, random) {
-                            warn!(credential = self.fetch.name(), scope = first(&flight.key.scopes), left_secs = life.left(&now).as_secs(), %error, "a token cannot be refreshed and will expire");
-                        }
-                        self.publish(node, entry.with_life(life));
-                    }
-                    None => node.remember(&error, &now, self.options.failure_memory),
+                let left_secs = usable.map_or(0, |entry| entry.life.left(&now).as_secs());
+                if warn {
+                    warn!(credential = name, scope, left_secs, %error, "a token cannot be refreshed and will expire");
                 }
-                drop(state);
-                debug!(credential = self.fetch.name(), scope = first(&flight.key.scopes), %error, kept = usable.is_some(), "token request failed");
+                debug!(credential = name, scope, left_secs, %error, "token request failed");
                 Outcome::Failed(error)
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    /// Nobody is left to wait: what is under way ends.
+    fn drop(&mut self) {
+        let flights = lock(&self.state).take_flights();
+        for flight in flights {
+            let task = lock(&flight.cell).task.take();
+            if let Some(task) = task {
+                task.abort();
             }
         }
     }
@@ -450,7 +475,9 @@ impl Drop for Pilot {
             let mut state = lock(&cache.state);
             if let Some(node) = state.node(&self.flight.key) {
                 node.flights.retain(|other| !Arc::ptr_eq(other, &self.flight));
-                if let Some(entry) = node.entry.clone() {
+                // The refresh that ended with its task is due again; any other state of the token is not its business.
+                let mine = |entry: &Arc<Entry>| self.flight.claims.is_none() && entry.life.order < self.flight.order;
+                if let Some(entry) = node.entry.clone().filter(mine) {
                     let mut life = entry.life;
                     life.postpone_refresh(&cache.clock.now(), SOON);
                     cache.publish(node, entry.with_life(life));
@@ -475,12 +502,15 @@ fn no_runtime() -> Error {
 }
 
 #[cold]
+fn came_too_late() -> Error {
+    Error::new(ErrorKind::Protocol, "the token had expired when it came; compare the clocks of both sides")
+}
+
+#[cold]
 fn too_long() -> Error {
     Error::new(ErrorKind::Transport, format!("no answer within {} s", FLIGHT_LIMIT.as_secs()))
 }
 
-/// No flight takes longer. The longest budget of a flow, 90 s, fits.
-const FLIGHT_LIMIT: Duration = Duration::from_secs(100);
 /// When a refresh that could not be started is tried again.
 const SOON: Duration = Duration::from_secs(1);
 /// How many flights in a row a caller may lose to runtimes that end.

@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use identity_core::{AccessToken, Error, ErrorKind, Moment, Random, retry::jitter};
+use identity_core::{AccessToken, Error, ErrorKind, Moment, Random, expiry::LIFE_LIMIT, retry::jitter};
 
 use crate::{fetch::Fetched, key::Key, sync::AtomicBool};
 
@@ -39,7 +39,7 @@ pub(crate) struct Life {
 
 impl Entry {
     pub(crate) fn new(key: Arc<Key>, fetched: &Fetched, name: &'static str, random: &dyn Random, order: u64) -> Self {
-        let Fetched { life: whole, sent_at: since, .. } = *fetched;
+        let (since, whole) = (fetched.sent_at, fetched.life.min(LIFE_LIMIT));
         let asked = fetched.refresh_in.filter(|refresh| !refresh.is_zero() && *refresh < whole);
         let half = (whole >= HALF_LIFE_FROM).then(|| whole / 2);
         let point = asked.or(half).unwrap_or_else(|| whole.saturating_sub(REFRESH_BEFORE));
@@ -140,7 +140,7 @@ impl Life {
 }
 
 /// In this last part of its life a token is served only if getting another one fails.
-const LAST: Duration = Duration::from_secs(30);
+pub(crate) const LAST: Duration = Duration::from_secs(30);
 /// Between two requests for a token whose life is shorter than all of these rules.
 const FETCH_GAP: Duration = Duration::from_secs(10);
 /// Source: azure-identity 1.27.0, `_internal/aad_client_base.py`, which refreshes 300 s before expiry.

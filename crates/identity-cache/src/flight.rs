@@ -29,6 +29,8 @@ pub(crate) struct Cell {
     /// One place for each waiter that was polled.
     wakers: Vec<Option<Waker>>,
     outcome: Option<Outcome>,
+    /// Whether it takes too long for those who have a token.
+    is_late: bool,
     pub(crate) task: Option<Box<dyn Task>>,
 }
 
@@ -45,9 +47,20 @@ pub(crate) enum Outcome {
     Failed(Error),
     /// The task went with its runtime.
     Lost,
+    /// For those who have a token: it takes too long.
+    Late,
 }
 
 impl Flight {
+    /// Sends those away who have a token.
+    pub(crate) fn be_late(&self) {
+        let mut cell = lock(&self.cell);
+        cell.is_late = true;
+        let wakers = std::mem::take(&mut cell.wakers);
+        drop(cell);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
     /// Hands the outcome to all who wait. The first outcome counts.
     pub(crate) fn finish(&self, outcome: Outcome) {
         let mut cell = lock(&self.cell);
@@ -66,13 +79,14 @@ impl Flight {
 pub(crate) struct Waiter {
     flight: Arc<Flight>,
     cache: Weak<Inner>,
+    has_token: bool,
     place: Option<usize>,
 }
 
 impl Waiter {
-    pub(crate) fn new(flight: &Arc<Flight>, cache: Weak<Inner>) -> Self {
+    pub(crate) fn new(flight: &Arc<Flight>, cache: Weak<Inner>, has_token: bool) -> Self {
         lock(&flight.cell).waiters += 1;
-        Self { flight: Arc::clone(flight), cache, place: None }
+        Self { flight: Arc::clone(flight), cache, has_token, place: None }
     }
 }
 
@@ -84,6 +98,9 @@ impl Future for Waiter {
         let mut cell = lock(&flight.cell);
         if let Some(outcome) = &cell.outcome {
             return Poll::Ready(outcome.clone());
+        }
+        if cell.is_late && self.has_token {
+            return Poll::Ready(Outcome::Late);
         }
         match self.place.and_then(|place| cell.wakers.get_mut(place)) {
             Some(Some(waker)) => waker.clone_from(cx.waker()),
@@ -102,6 +119,9 @@ impl Drop for Waiter {
         let mut cell = lock(&self.flight.cell);
         if let Some(waker) = self.place.and_then(|place| cell.wakers.get_mut(place)) {
             *waker = None;
+        }
+        while let Some(None) = cell.wakers.last() {
+            cell.wakers.pop();
         }
         if cell.outcome.is_some() || cell.waiters > 1 {
             cell.waiters -= 1;

@@ -59,10 +59,12 @@ impl Key {
     }
 }
 
-/// Whether both lists hold the same scopes; order and repetition do not matter.
+/// Whether both lists hold the same scopes, in whatever order.
 #[cold]
 fn same_set(own: &[String], asked: &[&str]) -> bool {
-    asked.iter().all(|scope| own.iter().any(|own| own == scope)) && own.iter().all(|own| asked.contains(&own.as_str()))
+    own.len() == asked.len()
+        && asked.iter().all(|scope| own.iter().any(|own| own == scope))
+        && own.iter().all(|own| asked.contains(&own.as_str()))
 }
 
 /// The slot in which a hit looks for its key: by the length of the first scope and the part in which Azure's scopes
@@ -90,10 +92,7 @@ pub(crate) fn slot(scopes: &[&str], tenant: &str, subject: &str) -> usize {
 pub(crate) fn hash(lookup: &Lookup<'_>) -> u64 {
     let scopes = match lookup.scopes {
         [scope] => mix(scope.as_bytes()),
-        // Repetition does not matter: each scope counts where it stands first.
-        many => (many.iter().enumerate())
-            .filter(|(at, scope)| !many.iter().take(*at).any(|earlier| earlier == *scope))
-            .fold(0u64, |sum, (_, scope)| sum.wrapping_add(mix(scope.as_bytes()))),
+        many => many.iter().fold(0u64, |sum, scope| sum.wrapping_add(mix(scope.as_bytes()))),
     };
     let mut hash = scopes ^ u64::from(lookup.cae);
     if !lookup.tenant.is_empty() || !lookup.subject.is_empty() {
@@ -127,12 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn order_and_repetition_of_scopes_do_not_matter() {
-        let scopes: [&[&str]; 4] = [
-            &["https://a/x", "https://b/y"],
-            &["https://b/y", "https://a/x"],
-            &["https://a/x", "https://b/y", "https://a/x"],
-            &["https://b/y", "https://b/y", "https://a/x"],
+    fn the_order_of_scopes_does_not_matter() {
+        let scopes: [&[&str]; 3] = [
+            &["https://a/x", "https://b/y", "c"],
+            &["https://b/y", "c", "https://a/x"],
+            &["c", "https://b/y", "https://a/x"],
         ];
         for a in scopes {
             for b in scopes {
@@ -150,6 +148,7 @@ mod tests {
             lookup(&["b"], "", "", false),
             lookup(&["a", "b"], "", "", false),
             lookup(&["ab"], "", "", false),
+            lookup(&["a", "a"], "", "", false),
             lookup(&["https://vault.azure.net/.default"], "", "", false),
             lookup(&["https://vault.azure.net//.default"], "", "", false),
             lookup(&["a"], "t", "", false),

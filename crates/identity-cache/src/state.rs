@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use identity_core::{CallContext, Error, ErrorKind, Moment, RuntimeId};
 
 use crate::{
-    entry::Entry,
+    entry::{Entry, LAST},
     fetch::Ask,
     flight::Flight,
     key::{Key, Lookup},
@@ -34,6 +34,8 @@ pub(crate) struct Node {
 pub(crate) struct Failure {
     pub(crate) error: Error,
     pub(crate) until: Moment,
+    /// How patient the callers were: an impatient one's failure says nothing to others.
+    pub(crate) context: CallContext,
     /// How many there were in a row.
     pub(crate) count: u32,
 }
@@ -65,7 +67,7 @@ impl State {
         evicted: &dyn Fn(&Arc<Entry>),
     ) -> &mut Node {
         let at = self.position(hash, |key| key.matches(lookup)).unwrap_or_else(|| {
-            while self.nodes.len() >= capacity && self.evict_one(evicted) {}
+            while self.nodes.len() >= capacity && self.evict_one(capacity, evicted) {}
             let at = self.first(hash);
             let key = Arc::new(Key::new(lookup, hash));
             self.nodes.insert(at, Box::new(Node { key, entry: None, failure: None, flights: Vec::new() }));
@@ -75,9 +77,20 @@ impl State {
         &mut self.nodes[at]
     }
 
-    /// Removes the first node that was not used since the hand passed it last; false if every one is in use by flights.
-    fn evict_one(&mut self, evicted: &dyn Fn(&Arc<Entry>)) -> bool {
-        for _ in 0..self.nodes.len() * 2 {
+    /// Lets go of nodes that a burst of requests brought.
+    pub(crate) fn trim(&mut self, capacity: usize, evicted: &dyn Fn(&Arc<Entry>)) {
+        while self.nodes.len() > capacity && self.evict_one(capacity, evicted) {}
+    }
+
+    /// All flights that are under way.
+    pub(crate) fn take_flights(&mut self) -> Vec<Arc<Flight>> {
+        self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.flights)).collect()
+    }
+
+    /// Removes the first node that was not used since the hand passed it last. Looks at so many and no more: where
+    /// flights are under way for more keys than there is room for, there is nothing to find.
+    fn evict_one(&mut self, capacity: usize, evicted: &dyn Fn(&Arc<Entry>)) -> bool {
+        for _ in 0..capacity.saturating_mul(2).saturating_add(2) {
             let Some(node) = self.nodes.get(self.hand) else {
                 self.hand = 0;
                 continue;
@@ -109,18 +122,25 @@ impl State {
     }
 }
 
-/// A flight on its node's list, and what it is to ask.
-pub(crate) type Start = (Arc<Flight>, Ask);
+/// A flight on its node's list.
+pub(crate) struct Start {
+    pub(crate) flight: Arc<Flight>,
+    /// What it is to ask.
+    pub(crate) ask: Ask,
+    /// After how long those who have a token are not to wait any longer.
+    pub(crate) late: Duration,
+}
 
 impl Node {
-    /// Puts a flight on the list, and says what it is to ask.
+    /// Puts a flight on the list.
     pub(crate) fn start(
         &mut self,
         claims: Option<&str>,
         context: CallContext,
         runtime: RuntimeId,
         order: u64,
-    ) -> (Arc<Flight>, Ask) {
+        now: &Moment,
+    ) -> Start {
         let key = Arc::clone(&self.key);
         let ask = Ask {
             scopes: key.scopes.clone(),
@@ -134,26 +154,43 @@ impl Node {
         let flight =
             Arc::new(Flight { key, claims: ask.claims.clone(), context, runtime, order, cell: Mutex::default() });
         self.flights.push(Arc::clone(&flight));
-        (flight, ask)
+        // In the last 30 s of a token's life a new one is worth waiting for, but not longer than the old one is of use:
+        // half of that time, or of what is left of it.
+        let left = self.entry.as_ref().map(|entry| entry.life.left(now));
+        let late = left.map_or(FLIGHT_LIMIT, |left| left.saturating_sub(LAST / 2).max(left / 2).min(FLIGHT_LIMIT));
+        Start { flight, ask, late }
     }
 
-    /// Remembers a failure, if handing it out again is right: a refusal for `permanent`, what may pass for 1 s doubling
-    /// to 10 s or what the server asked for, what the caller can change not at all.
-    pub(crate) fn remember(&mut self, error: &Error, now: &Moment, permanent: Duration) {
-        let count = self.failure.as_ref().map_or(0, |failure| failure.count);
+    /// Remembers a failure, if handing it out again is right: a refusal, and an answer that there is no identity, for `permanent`,
+    /// what may pass for 1 s doubling to 10 s or what the server asked for, what the caller can change not at all.
+    pub(crate) fn remember(&mut self, error: &Error, now: &Moment, context: CallContext, permanent: Duration) {
+        // In a row is what comes within a minute after the last one was forgotten.
+        let last = self.failure.take().filter(|failure| now.is_before(&failure.until.plus(FAILURE_ROW)));
+        let count = last.map_or(0, |failure| failure.count);
         let wait = match error.kind() {
             ErrorKind::AuthenticationFailed => permanent,
+            // An answer that there is none. Whether anyone answers at all is for the credential to remember.
+            ErrorKind::CredentialUnavailable if error.http_status().is_some() => permanent,
             ErrorKind::Transport | ErrorKind::Protocol => {
                 Duration::from_secs(1 << count.min(4)).min(FAILURE_LAST).max(error.retry_after().unwrap_or_default())
             }
-            _ => {
-                self.failure = None;
-                return;
-            }
+            _ => return,
         };
-        self.failure = Some(Failure { error: error.clone(), until: now.plus(wait), count: count.saturating_add(1) });
+        let (error, until) = (error.clone(), now.plus(wait));
+        self.failure = Some(Failure { error, until, context, count: count.saturating_add(1) });
     }
 }
 
+impl Failure {
+    /// How long it is still handed out.
+    pub(crate) fn left(&self, now: &Moment) -> Duration {
+        self.until.monotonic.saturating_duration_since(now.monotonic)
+    }
+}
+
+/// No flight takes longer. The longest budget of a flow, 90 s, fits.
+pub(crate) const FLIGHT_LIMIT: Duration = Duration::from_secs(100);
+/// Failures further apart than this are not in a row.
+const FAILURE_ROW: Duration = Duration::from_secs(60);
 /// The longest that a failure which may pass is handed out again, unless the server asks for more.
 const FAILURE_LAST: Duration = Duration::from_secs(10);

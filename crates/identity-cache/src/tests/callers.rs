@@ -79,6 +79,76 @@ fn what_the_caller_can_mend_is_not_remembered() {
 }
 
 #[test]
+fn the_lack_of_an_identity_is_handed_out_again_for_a_minute_to_callers_of_the_same_patience() {
+    let world = World::new(|_, _| Err(Error::new(ErrorKind::CredentialUnavailable, "none here").with_http_status(400)));
+    let call = |context| world.sim.run(async { world.cache.find(Lookup { context, ..lookup(&["a"]) }).await });
+    for _ in 0..1_000 {
+        call(CallContext::Alone).unwrap_err();
+    }
+    assert_eq!(world.service.count(), 1);
+    call(CallContext::Chain).unwrap_err();
+    assert_eq!(world.service.count(), 2);
+    world.advance(61);
+    call(CallContext::Chain).unwrap_err();
+    assert_eq!(world.service.count(), 3);
+}
+
+#[test]
+fn failures_far_apart_are_not_in_a_row() {
+    let world = World::new(|_, _| Err(down()));
+    for _ in 0..2_000 {
+        world.get("a").unwrap_err();
+        world.clock.advance(Duration::from_millis(100));
+    }
+    world.advance(86_400);
+    let before = world.service.count();
+    world.get("a").unwrap_err();
+    world.advance(2);
+    world.get("a").unwrap_err();
+    assert_eq!(world.service.count(), before + 2);
+}
+
+#[test]
+fn a_log_that_asks_for_a_token_itself_stops_nobody() {
+    let world = World::new(|number, _| if number == 1 { Ok(HOUR) } else { Err(refused()) });
+    world.secret();
+    world.advance(3_400);
+    let subscriber = Asks(world.cache.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        assert_eq!(world.at_once("a").as_deref(), Some("a#1"));
+        world.pass(1);
+    });
+    assert_eq!(world.service.count(), 2);
+}
+
+/// A log whose sink needs a token of the very credential that it logs.
+struct Asks(TokenCache);
+
+impl tracing::Subscriber for Asks {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        // Not remembered, so that it has to look under the lock.
+        drop(self.0.find(lookup(&["b"])));
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_token_that_has_expired_when_it_comes_is_none() {
+    let world = World::new(|_, _| Ok(secs(1)));
+    world.service.slow(secs(2));
+    assert_eq!(world.get("a").unwrap_err().kind(), ErrorKind::Protocol);
+}
+
+#[test]
 fn what_can_never_be_asked_is_refused_before_anything_is_sent() {
     let world = World::new(|_, _| Ok(HOUR));
     let error = world.get("a b").unwrap_err();
@@ -192,8 +262,7 @@ fn the_credential_may_go_while_its_request_is_under_way() {
     assert_eq!(world.at_once("a").as_deref(), Some("a#1"), "this starts a refresh");
     let World { cache, sim, service, .. } = world;
     drop(cache);
-    sim.settle();
-    assert_eq!(service.count(), 2);
+    assert_eq!((service.count(), sim.alive()), (1, 0), "what is under way ends with it");
     drop(sim);
     assert_eq!(Arc::strong_count(&service), 1, "neither cache nor task is left");
 }

@@ -46,6 +46,21 @@ fn a_refresh_on_a_runtime_that_nobody_drives_is_given_up_in_the_end() {
 }
 
 #[test]
+fn refreshes_do_not_pile_up_on_a_runtime_that_nobody_drives() {
+    let world = World::new(|_, _| Ok(secs(86_400)));
+    world.secret();
+    world.advance(43_300);
+    // Each call is made inside the runtime, which is never given the time to run its tasks.
+    for _ in 0..400 {
+        assert_eq!(world.at_once("a").as_deref(), Some("a#1"));
+        world.advance(100);
+    }
+    assert_eq!((world.sim.alive(), world.service.count()), (1, 1));
+    world.pass(1);
+    assert_eq!(world.service.count(), 2);
+}
+
+#[test]
 fn outside_a_runtime_a_remembered_token_is_served_and_anything_else_is_an_error() {
     let world = World::new(|_, _| Ok(HOUR));
     let scopes = ["a"];

@@ -185,7 +185,8 @@ fn answers_are_waited_for_as_the_service_asks() {
         (&[(403, DOCKER)], &[0.0], Some((CredentialUnavailable, CredentialUnavailable))),
         (&[(401, "{}")], &[0.0], Some((AuthenticationFailed, AuthenticationFailed))),
         (&[(200, HTML)], &[0.0], Some((CredentialUnavailable, CredentialUnavailable))),
-        (&[(302, "")], &[0.0], Some((Protocol, Protocol))),
+        // Something else, unless the probe has shown that it is IMDS.
+        (&[(302, "")], &[0.0], Some((CredentialUnavailable, Protocol))),
     ];
     for (replies, times, kinds) in rows {
         for in_chain in [false, true] {
@@ -214,7 +215,9 @@ fn a_missing_identity_is_unavailable_at_first_and_a_refusal_once_it_had_been_the
     let error = world.get(&credential).unwrap_err();
     assert_eq!((error.kind(), error.http_status()), (ErrorKind::CredentialUnavailable, Some(400)));
     assert!(error.to_string().contains("Identity not found"), "the server's words are kept: {error}");
-    // Not remembered: the identity may be assigned in the next moment.
+    // Remembered for a minute, after which it may have been assigned.
+    assert_eq!(world.get(&credential).unwrap_err().kind(), ErrorKind::CredentialUnavailable);
+    world.clock.advance(Duration::from_secs(61));
     world.get(&credential).unwrap();
     world.clock.advance(Duration::from_secs(4000));
     assert_eq!(world.get(&credential).unwrap_err().kind(), ErrorKind::AuthenticationFailed);
@@ -270,6 +273,50 @@ fn a_pod_identity_host_that_never_answers_is_unavailable_to_a_chain() {
     world.get_in_chain(&credential).unwrap();
     world.clock.advance(Duration::from_secs(4000));
     assert_eq!(world.get_in_chain(&credential).unwrap_err().kind(), ErrorKind::Transport);
+}
+
+#[test]
+fn whoever_redirects_or_speaks_no_http_is_not_imds() {
+    let strangers: [fn(&Request) -> Result<Response, TransportError>; 3] = [
+        |_| Ok(Response::new(302, vec![("location".into(), "https://evil.example/CANARY".into())], Vec::new())),
+        |_| Err(TransportError::new(TransportErrorKind::Malformed, "no HTTP")),
+        |_| Err(TransportError::new(TransportErrorKind::TooLarge, "too large")),
+    ];
+    for (vars, stranger) in [IMDS, POD_HOST].iter().flat_map(|vars| strangers.map(|stranger| (vars, stranger))) {
+        for in_chain in [false, true] {
+            let world = World::new(vars, stranger);
+            let credential = world.credential();
+            let error = if in_chain { world.get_in_chain(&credential) } else { world.get(&credential) }.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::CredentialUnavailable, "{error}");
+            if !in_chain {
+                assert!(error.to_string().contains(": something else answers at its address: "), "{error}");
+            }
+            assert!(!shown(&error).contains("CANARY"), "{error}");
+        }
+    }
+    // A token has shown who is there.
+    let next = AtomicUsize::new(0);
+    let world =
+        World::new(
+            IMDS,
+            move |_| {
+                if next.fetch_add(1, Ordering::Relaxed) == 0 { reply(200, TOKEN) } else { reply(302, "") }
+            },
+        );
+    let credential = world.credential();
+    world.get(&credential).unwrap();
+    world.clock.advance(Duration::from_secs(4000));
+    assert_eq!(world.get(&credential).unwrap_err().kind(), ErrorKind::Protocol);
+}
+
+#[test]
+fn an_id_is_blamed_only_if_one_was_given() {
+    let new = ManagedIdentityCredential::builder;
+    for (builder, word) in [(new(), "if it has several, give"), (new().client_id(CLIENT), "the id that was given")] {
+        let world = World::replies(IMDS, &[(400, IDENTITY_NOT_FOUND)]);
+        let error = world.get(&world.build(builder).unwrap()).unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+    }
 }
 
 #[test]

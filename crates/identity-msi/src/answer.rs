@@ -35,7 +35,6 @@ pub(crate) fn token(
     endpoint: &Endpoint,
     wall: SystemTime,
 ) -> Result<Option<Token>> {
-    let text = |name: &str| fields.text(name).map_err(|WrongType| wrong(name));
     let Some(secret) = fields.string("access_token").map_err(|WrongType| wrong("access_token"))? else {
         return Ok(None);
     };
@@ -43,19 +42,18 @@ pub(crate) fn token(
     if !check::is_token(secret.expose()) {
         return Err(protocol("the access_token is empty or has a character that no token has"));
     }
-    if text("token_type")?.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+    let token_type = fields.text("token_type").map_err(|WrongType| wrong("token_type"))?;
+    if token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
         return Err(protocol("the token_type is not Bearer, which was asked for"));
     }
-    let number = |name: &str, parse: fn(&str) -> Option<i64>| match text(name)? {
-        Some(text) if !text.is_empty() => parse(&text).map(Some).ok_or_else(|| wrong(name)),
-        _ => Ok(None),
-    };
-    let (expires_in, expires_on) = (number("expires_in", parse_seconds)?, number("expires_on", parse_time)?);
+    // One time that can be read is enough: a good token is not thrown away for the form of another.
+    let number = |name: &str, parse: fn(&str) -> Option<i64>| parse(&fields.text(name).ok()??);
+    let (expires_in, expires_on) = (number("expires_in", parse_seconds), number("expires_on", parse_time));
     let date = response.header("date").and_then(parse_http_date);
     let life = expiry::life(expires_in, expires_on, date, wall).ok_or_else(|| {
         protocol("neither expires_in nor expires_on tells a time in the future; check the clocks of both sides")
     })?;
-    let refresh_in = number("refresh_in", parse_seconds)?.and_then(|seconds| u64::try_from(seconds).ok());
+    let refresh_in = number("refresh_in", parse_seconds).and_then(|seconds| u64::try_from(seconds).ok());
     check_identity(fields, endpoint)?;
     Ok(Some(Token { secret, life, refresh_in: refresh_in.map(Duration::from_secs) }))
 }

@@ -159,7 +159,7 @@ impl ManagedIdentityCredentialBuilder {
         let id = self.identity()?;
         let selection = endpoint::select(platform.env().as_ref(), id.clone(), allow_remote)?;
         let source = selection.name;
-        let identity = id.as_ref().map_or("its own", |id| &id.value);
+        let identity = id.as_ref().map_or("default", |id| &id.value);
         info!(source, identity, also_set = ?selection.unused, "managed identity source chosen");
         let fetch = Arc::new(ManagedIdentity::new(platform, selection));
         Ok(ManagedIdentityCredential(Arc::new(Inner { cache: TokenCache::new(platform, fetch, cache), source, id })))

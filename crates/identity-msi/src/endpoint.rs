@@ -159,9 +159,14 @@ impl Endpoint {
         self.id.as_ref().map_or("", |id| &id.value)
     }
 
-    /// Whether only its address can be a reason to call it not.
+    /// The source, and who named it; for messages.
+    pub(crate) fn name(&self) -> String {
+        format!("{} ({})", self.source.name, self.named_by)
+    }
+
+    /// Whether its address can be a reason to call it not.
     pub(crate) fn is_plain_and_local(&self) -> bool {
-        self.reach == Reach::LocalOnly && self.url.starts_with("http://")
+        self.reach == Reach::LocalOnly && after_scheme(&self.url, "http://").is_some()
     }
 
     /// A request for a token; `more` are parameters that few requests have.
@@ -225,14 +230,16 @@ fn check_id(source: &Source, variable: &str, id: Option<&UserAssigned>) -> Resul
 /// Judges what can be told without a name server. Which addresses may be reached is for the transport, which sees them.
 /// The value is not shown: who puts a password into a URL shall not find it in a log.
 fn check_url(variable: &str, url: &str, source: &Source) -> Result<()> {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
+    let rest = after_scheme(url, "http://").or_else(|| after_scheme(url, "https://")).unwrap_or_default();
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let problem = if authority.is_empty() {
+    let problem = if url.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'#')) {
+        "has a fragment, a backslash, a space or another character that no URL has"
+    } else if authority.is_empty() {
         "is not an absolute http or https URL"
     } else if has(authority, b'@') {
         "has a user name or password"
-    } else if url.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'#')) {
-        "has a fragment, a backslash, a space or another character that no URL has"
+    } else if has_bad_port(authority) {
+        "has a port that is none"
     } else if names_a_parameter(url, source) {
         "has a query with a parameter that is added to it"
     } else {
@@ -241,6 +248,21 @@ fn check_url(variable: &str, url: &str, source: &Source) -> Result<()> {
     Err(invalid(format!(
         "{variable} {problem}; set it to the endpoint's URL as the platform gave it, such as http://127.0.0.1:41741/msi/token"
     )))
+}
+
+/// What follows the scheme, if it is this one, in letters of either case.
+pub(crate) fn after_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
+    let (start, rest) = url.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+/// Whether what follows the host, or the brackets of its address, is no port.
+fn has_bad_port(authority: &str) -> bool {
+    let end = authority.rsplit(']').next().unwrap_or_default();
+    end.split_once(':').is_some_and(|(_, port)| {
+        // Rust would also read "+80".
+        has(port, b'+') || !port.parse::<u16>().is_ok_and(|port| port != 0)
+    })
 }
 
 /// `str::contains` would bring a search for any text.

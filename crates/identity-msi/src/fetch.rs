@@ -140,12 +140,12 @@ impl ManagedIdentity {
 
     /// A token, or what the answer means.
     fn judge(&self, endpoint: &Endpoint, answer: &Answer, in_chain: bool, hidden: &[&str]) -> Result<Fetched> {
-        let (source, response) = (endpoint.source, &answer.response);
+        let (source, response, name) = (endpoint.source, &answer.response, endpoint.name());
         let body = Body::parse(response.body(), response.is_json());
         let sent_at = response.sent_at().unwrap_or_else(|| self.platform.clock().now());
         if let (200, Body::Object(fields)) = (response.status(), &body)
-            && let Some(token) = answer::token(fields, response, endpoint, sent_at.wall)
-                .map_err(|error| error.with_context(source.name))?
+            && let Some(token) =
+                answer::token(fields, response, endpoint, sent_at.wall).map_err(|error| error.with_context(&name))?
         {
             self.presence.confirm();
             self.had_token.store(true, Ordering::Relaxed);
@@ -156,8 +156,11 @@ impl ManagedIdentity {
             self.presence.confirm();
         }
         let mut said = body.failure();
+        // In JSON that is shown as it is written, an escaped secret would not be found.
+        let mut is_shown = true;
         if said.is_empty() && response.status() != 200 {
             said = String::from_utf8_lossy(response.body()).into_owned();
+            is_shown = !said.trim_start().starts_with(['{', '[', '"']) || text::find(&said, "\\").is_none();
         }
         let facts = Facts {
             kind: source.kind,
@@ -165,11 +168,16 @@ impl ManagedIdentity {
             body: &body,
             text: &said,
             in_chain,
+            has_id: endpoint.id.is_some(),
             had_token: self.had_token.load(Ordering::Relaxed),
         };
         let (kind, advice) = facts.judge();
-        let shown = excerpt(said.as_bytes(), hidden);
-        let mut message = format!("{} answered HTTP {}: {advice}", source.name, response.status());
+        let shown = if is_shown { excerpt(said.as_bytes(), hidden) } else { String::new() };
+        let media = match (&body, response.header("content-type")) {
+            (Body::Other, Some(media)) => [" with ", &excerpt(media.as_bytes(), hidden)].concat(),
+            _ => String::new(),
+        };
+        let mut message = format!("{name} answered HTTP {}{media}: {advice}", response.status());
         if answer.attempts > 1 {
             message.push_str(&format!(" ({} attempts)", answer.attempts));
         }
@@ -186,18 +194,26 @@ impl ManagedIdentity {
 
     /// Says where nobody answered, and who said that somebody would.
     fn no_answer(&self, error: Error, endpoint: &Endpoint, in_chain: bool) -> Error {
-        let Endpoint { source, named_by, .. } = endpoint;
+        // Nothing has ever shown that a metadata service exists here.
+        let is_unproved = endpoint.source.kind == Kind::Imds && !self.presence.is_confirmed();
         let error = match error.kind() {
-            // Nothing has ever shown that a metadata service exists here.
-            ErrorKind::Transport if source.kind == Kind::Imds && in_chain && !self.presence.is_confirmed() => {
-                error.with_kind(ErrorKind::CredentialUnavailable)
+            ErrorKind::Transport if is_unproved && in_chain => error.with_kind(ErrorKind::CredentialUnavailable),
+            ErrorKind::Protocol if is_unproved => {
+                error.with_kind(ErrorKind::CredentialUnavailable).with_context("something else answers at its address")
             }
-            ErrorKind::InvalidArgument if endpoint.is_plain_and_local() => {
-                error.with_context("set it as the platform gave it, or call allow_remote_endpoint() on the builder")
+            // What the build lacks, it says itself.
+            ErrorKind::InvalidArgument
+                if endpoint.is_plain_and_local() && text::find(&error.to_string(), "feature").is_none() =>
+            {
+                let message = format!(
+                    "{error}; set {} as the platform gave it, or call allow_remote_endpoint() on the builder if it is right",
+                    endpoint.named_by
+                );
+                error.with_message(message)
             }
             _ => error,
         };
-        error.with_context(&format!("{} ({named_by})", source.name))
+        error.with_context(&endpoint.name())
     }
 }
 

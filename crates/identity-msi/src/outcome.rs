@@ -17,6 +17,8 @@ pub(crate) struct Facts<'a> {
     /// The body's text, for the few words that matter in it.
     pub(crate) text: &'a str,
     pub(crate) in_chain: bool,
+    /// Whether one identity among several was asked for.
+    pub(crate) has_id: bool,
     /// Whether this credential got a token from the same source before.
     pub(crate) had_token: bool,
 }
@@ -48,12 +50,23 @@ impl Facts<'_> {
                 "something else answers at its address, such as a proxy, a captive portal or Docker Desktop"),
             (403, _) if imds && says("unreachable") => (CredentialUnavailable, "the network of this machine has no IMDS"),
             // A refusal.
-            (400, _) if imds && !self.had_token && !says("AADSTS") => (CredentialUnavailable,
-                "assign a managed identity to this resource, or correct the id that the builder was given"),
+            (400, _) if imds && !self.had_token && !says("AADSTS") => (CredentialUnavailable, if self.has_id {
+                "assign the identity to this resource, or correct the id that was given"
+            } else {
+                "assign a managed identity to this resource; if it has several, give the id of one"
+            }),
+            (401 | 403, _) if matches!(self.kind, Kind::AppService | Kind::ServiceFabric) => (AuthenticationFailed,
+                "it refuses the caller; set IDENTITY_HEADER as the platform gives it now, an older value is no good"),
+            (401 | 403, _) if self.kind == Kind::AzureMl => (AuthenticationFailed,
+                "it refuses the caller; set MSI_SECRET as the platform gives it now, an older value is no good"),
+            (404 | 405 | 410, _) if matches!(self.kind, Kind::AppService | Kind::AzureMl | Kind::CloudShell) => (
+                AuthenticationFailed, "the variable does not lead to a token service; set it as the platform gave it"),
             (401, _) if self.kind == Kind::AzureArc => (AuthenticationFailed,
                 "the agent does not take the key of the file that it named; restart it, then see azcmagent show"),
             (400.., _) => (AuthenticationFailed, "correct the identity, its id or the scope"),
             // Other successes, and the errors that some servers send with 200.
+            (_, Body::Other) => (Protocol, "something else answers there, such as a proxy or a sign-in page"),
+            (200, _) => (Protocol, "the answer has no access_token"),
             _ => (Protocol, "expected HTTP 200 with a token"),
         }
     }
@@ -134,7 +147,15 @@ mod tests {
         ];
         for (status, text, kinds) in rows {
             let body = Body::parse(text.as_bytes(), false);
-            let facts = |kind, in_chain, had_token| Facts { kind, status, body: &body, text, in_chain, had_token };
+            let facts = |kind, in_chain, had_token| Facts {
+                kind,
+                status,
+                body: &body,
+                text,
+                in_chain,
+                has_id: false,
+                had_token,
+            };
             let alone = facts(Kind::Imds, false, false).judge().0;
             let in_chain = facts(Kind::Imds, true, false).judge().0;
             let after = facts(Kind::Imds, false, true).judge().0;

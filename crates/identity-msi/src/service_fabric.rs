@@ -10,11 +10,11 @@ use identity_core::{Env, Result, http::ServerTrust};
 #[cfg(feature = "service-fabric")]
 pub(crate) fn trust(env: &dyn Env, url: &str) -> Result<Option<ServerTrust>> {
     use crate::{
-        endpoint::invalid,
+        endpoint::{after_scheme, invalid},
         env::{IDENTITY_ENDPOINT, IDENTITY_SERVER_THUMBPRINT},
     };
 
-    if !url.starts_with("https://") {
+    if after_scheme(url, "https://").is_none() {
         return Err(invalid(format!("{IDENTITY_ENDPOINT} is not an https URL, which Service Fabric always has")));
     }
     let text = env.text(IDENTITY_SERVER_THUMBPRINT)?.unwrap_or_default();

@@ -46,13 +46,24 @@ impl<'a> Body<'a> {
     pub(crate) fn failure(&self) -> String {
         let mut said = String::new();
         if let Self::Object(fields) = self {
-            for name in ["error", "code", "error_description", "message"] {
-                // Some sources nest an object in `error`: that is shown as it is written.
-                let text =
-                    fields.text(name).unwrap_or_else(|_| fields.raw(name).map(str::to_owned)).unwrap_or_default();
-                if !text.is_empty() {
+            let mut say = |text: Option<String>| {
+                if let Some(text) = text.filter(|text| !text.is_empty()) {
                     said.push_str(if said.is_empty() { "" } else { ": " });
                     said.push_str(&text);
+                }
+            };
+            for name in ["error", "code", "error_description", "message"] {
+                match (fields.text(name), fields.raw(name)) {
+                    // Service Fabric nests an object in `error`. No value is shown as it is written: escaped, a secret
+                    // would not be found in it.
+                    (Err(WrongType), Some(raw)) => {
+                        let _ = json::members(raw.as_bytes(), &mut |name, value| {
+                            if matches!(name, "code" | "message") {
+                                say(json::unescape(value));
+                            }
+                        });
+                    }
+                    (text, _) => say(text.ok().flatten()),
                 }
             }
         }
@@ -172,7 +183,12 @@ mod tests {
                 "invalid_request: Identity not found",
             ),
             (r#"{"statusCode":400,"message":"no"}"#, "no"),
-            (r#"{"error":{"code":"X","message":"y"}}"#, r#"{"code":"X","message":"y"}"#),
+            (r#"{"error":{"code":"X","message":"y"}}"#, "X: y"),
+            (
+                r#"{"error":{"correlationId":"1","code":"X","message":"\u0079\/z","details":[]},"message":"m"}"#,
+                "X: y/z: m",
+            ),
+            (r#"{"error":{"code":7,"message":{"value":"y"}},"code":["X"],"message":true}"#, ""),
             ("{}", ""),
             ("<html>", ""),
         ] {

@@ -17,7 +17,7 @@ fn json(body: &str) -> Answer {
 fn answers_that_lie_have_their_kinds() {
     run(vec![
         row("400 MB", AppService, Answer::real().with_giant_token(400 << 20), Protocol, "is the limit"),
-        row("400 MB by IMDS", Imds, Answer::real().with_giant_token(400 << 20), Protocol, "is the limit"),
+        row("400 MB by IMDS", Imds, Answer::real().with_giant_token(400 << 20), CredentialUnavailable, "is the limit"),
         row("a token of 300 KB", AzureMl, Answer::real().with_giant_token(300_000), Protocol, "is the limit"),
         row("gzip", AppService, Answer::real().gzipped(), Protocol, "compress"),
         row("gzip with an error", AppService, Answer::status(400).gzipped(), Protocol, "compress"),
@@ -117,7 +117,7 @@ fn redirects_lead_nowhere() {
     let redirect = |status| Answer::redirect(status, target.as_str());
     run(vec![
         row("301", AppService, redirect(301), Protocol, "127.0.0.1"),
-        row("302", Imds, redirect(302), Protocol, "127.0.0.1"),
+        row("302", Imds, redirect(302), CredentialUnavailable, "127.0.0.1"),
         row("303", AzureMl, redirect(303), Protocol, "127.0.0.1"),
         row("307", CloudShell, redirect(307), Protocol, "127.0.0.1"),
         row("308", ServiceFabric, redirect(308), Protocol, "127.0.0.1"),

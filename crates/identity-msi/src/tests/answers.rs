@@ -32,6 +32,13 @@ fn every_form_of_expiry_is_understood() {
         r#"{"access_token":"a","expires_on":"2026-01-01 01:00:00"}"#,
         r#"{"access_token":"a","expires_on":"2026-01-01T01:00:00Z"}"#,
         r#"{"access_token":"a","expires_on":"2026-01-01T02:00:00+01:00"}"#,
+        // One that cannot be read does no harm beside one that can.
+        r#"{"access_token":"a","expires_in":"soon","expires_on":"1767229200"}"#,
+        r#"{"access_token":"a","expires_in":{},"expires_on":"1767229200"}"#,
+        r#"{"access_token":"a","expires_in":3600,"expires_on":"tomorrow"}"#,
+        r#"{"access_token":"a","expires_in":3600,"expires_on":[],"refresh_in":"x"}"#,
+        r#"{"access_token":"a","expires_in":3600,"refresh_in":-5}"#,
+        r#"{"access_token":"a","expires_in":3600,"refresh_in":[]}"#,
         // expires_in wins when they disagree.
         r#"{"access_token":"a","expires_in":"3600","expires_on":"1767999999"}"#,
     ] {
@@ -79,7 +86,10 @@ fn answers_that_break_a_rule_are_protocol_errors_and_show_no_token() {
         r#"{"access_token":"CANARY","expires_on":1767225600}"#,
         r#"{"access_token":"CANARY","expires_on":"1/1/2020 1:00:00 AM"}"#,
         r#"{"access_token":"CANARY","expires_on":"tomorrow"}"#,
-        r#"{"access_token":"CANARY","expires_in":3600,"refresh_in":[]}"#,
+        r#"{"access_token":"CANARY","expires_in":"soon","expires_on":"tomorrow"}"#,
+        r#"{"access_token":"CANARY","expires_in":"soon","expires_on":1767225600}"#,
+        r#"{"access_token":"CANARY","expires_in":0,"expires_on":1767229200}"#,
+        r#"{"access_token":"CANARY","expires_in":3600,"token_type":[]}"#,
         r#"{"access_token":"CANARY","expires_in":3600,"token_type":"pop"}"#,
         r#"{"access_token":"CANARY","expires_in":3600,"token_type":"mac"}"#,
         r#"{"access_token":"CANARY","expires_in":3600,"access_token":"CANARY2"}"#,
@@ -173,7 +183,7 @@ fn refusals_of_sources_that_are_surely_there_stop_a_chain() {
     let world = World::replies(APP_SERVICE, &[(400, r#"{"statusCode":400,"message":"No such identity"}"#)]);
     assert_eq!(
         world.get(&world.credential()).unwrap_err().to_string(),
-        "App Service answered HTTP 400: correct the identity, its id or the scope; it said: No such identity"
+        "App Service (IDENTITY_ENDPOINT) answered HTTP 400: correct the identity, its id or the scope; it said: No such identity"
     );
 }
 
@@ -207,10 +217,51 @@ fn an_endpoint_that_may_not_be_reached_is_a_fault_of_its_variable() {
         });
         let error = world.get(&world.credential()).unwrap_err();
         assert_eq!((error.kind(), world.transport.count()), (ErrorKind::InvalidArgument, 1));
-        for word in [name, "192.0.2.1", "allow_remote_endpoint()"] {
-            assert!(error.to_string().contains(word), "{error}");
-        }
+        let text = error.to_string();
+        let places = [name, "192.0.2.1", "allow_remote_endpoint()"].map(|word| text.find(word));
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "the problem comes first: {text}");
         assert!(world.env.reads().is_empty());
+    }
+}
+
+/// A build without names of hosts says what it lacks; another address is no way out.
+#[test]
+fn what_the_build_lacks_is_not_blamed_on_the_address() {
+    let world = World::new(APP_SERVICE, |_| {
+        Err(TransportError::new(TransportErrorKind::Refused, "evil.example is a name: turn on the feature dns"))
+    });
+    let error = world.get(&world.credential()).unwrap_err();
+    assert_eq!(error.to_string(), "App Service (IDENTITY_ENDPOINT): evil.example is a name: turn on the feature dns");
+}
+
+#[test]
+fn refusals_name_the_variable_to_look_at() {
+    for (vars, status, word) in [
+        (APP_SERVICE, 401, "set IDENTITY_HEADER"),
+        (APP_SERVICE, 403, "set IDENTITY_HEADER"),
+        (AZURE_ML, 401, "set MSI_SECRET"),
+        (AZURE_ML, 403, "set MSI_SECRET"),
+        (APP_SERVICE, 404, "(IDENTITY_ENDPOINT) answered HTTP 404: the variable does not lead"),
+        (AZURE_ML, 405, "(MSI_ENDPOINT) answered HTTP 405: the variable does not lead"),
+        (CLOUD_SHELL, 410, "(MSI_ENDPOINT) answered HTTP 410: the variable does not lead"),
+        (ARC, 404, "(IDENTITY_ENDPOINT) answered HTTP 404: correct the identity"),
+    ] {
+        let world = World::new(vars, move |_| reply(status, "{}"));
+        let error = world.get(&world.credential()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn a_page_is_told_by_its_type_and_json_by_what_it_lacks() {
+    for (body, text) in [
+        ("<html>", " with text/html: something else answers there, such as a proxy or a sign-in page"),
+        ("{}", ": the answer has no access_token"),
+    ] {
+        let world = World::new(APP_SERVICE, move |_| reply(200, body));
+        let error = world.get(&world.credential()).unwrap_err();
+        assert_eq!(error.to_string(), format!("App Service (IDENTITY_ENDPOINT) answered HTTP 200{text}"));
     }
 }
 

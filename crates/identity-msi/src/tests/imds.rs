@@ -277,7 +277,8 @@ fn a_pod_identity_host_that_never_answers_is_unavailable_to_a_chain() {
 
 #[test]
 fn whoever_redirects_or_speaks_no_http_is_not_imds() {
-    let strangers: [fn(&Request) -> Result<Response, TransportError>; 3] = [
+    type Stranger = fn(&Request) -> Result<Response, TransportError>;
+    let strangers: [Stranger; 3] = [
         |_| Ok(Response::new(302, vec![("location".into(), "https://evil.example/CANARY".into())], Vec::new())),
         |_| Err(TransportError::new(TransportErrorKind::Malformed, "no HTTP")),
         |_| Err(TransportError::new(TransportErrorKind::TooLarge, "too large")),

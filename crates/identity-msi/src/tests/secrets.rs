@@ -34,6 +34,27 @@ fn no_secret_is_in_any_debug_error_or_log() {
     }
 }
 
+/// However JSON lets it be written.
+#[test]
+fn a_secret_that_is_escaped_is_not_shown_either() {
+    let escaped: String = "CANARY-header".chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    for form in [
+        r#"{"error":{"code":"X","message":"S"}}"#,
+        r#"{"error":{"message":{"value":"S"}}}"#,
+        r#"{"error":["S"]}"#,
+        r#"{"detail":"S"}"#,
+        r#"{"Message":{"S":1}}"#,
+        r#" ["S"]"#,
+        r#""S""#,
+        r#"{"message":"S""#,
+    ] {
+        let body = form.replace('S', &escaped);
+        let world = World::new(APP_SERVICE, move |_| reply(400, &body));
+        let error = world.get(&world.credential()).unwrap_err();
+        assert!(!shown(&error).contains("CANARY") && !shown(&error).contains("0043"), "{form}: {error}");
+    }
+}
+
 #[test]
 fn a_token_is_in_no_debug_and_no_log() {
     let body = r#"{"access_token":"CANARY-token","expires_in":3600}"#;

@@ -138,6 +138,12 @@ fn endpoints_that_are_none_are_refused_with_the_name_of_the_variable() {
             "http://127.0.0.1/ CANARY",
             "http://127.0.0.1/\r\nx-evil: CANARY",
             "http://127.0.0.1/\0CANARY",
+            "http://127.0.0.1:/CANARY",
+            "http://127.0.0.1:0/CANARY",
+            "http://127.0.0.1:+80/CANARY",
+            "http://127.0.0.1:65536/CANARY",
+            "http://127.0.0.1:x?CANARY",
+            "http://[::1]:CANARY",
             " http://127.0.0.1/CANARY",
             "http://127.0.0.1/CANARY\n",
             "http://lоcalhost/CANARY",
@@ -152,6 +158,17 @@ fn endpoints_that_are_none_are_refused_with_the_name_of_the_variable() {
             assert_eq!(world.transport.count(), 0);
         }
     }
+}
+
+#[test]
+fn schemes_are_read_in_any_case() {
+    for url in ["HTTP://127.0.0.1:80/msi/token", "Http://[::1]/msi/token", "http://[::1]:65535/msi/token"] {
+        let world = World::replies(&[("IDENTITY_ENDPOINT", url), ("IDENTITY_HEADER", "CANARY")], &[(200, TOKEN)]);
+        world.get(&world.credential()).unwrap();
+    }
+    let world = World::replies(&[("MSI_ENDPOINT", " http://127.0.0.1/")], &[(200, TOKEN)]);
+    let error = world.build(ManagedIdentityCredential::builder()).unwrap_err();
+    assert!(error.to_string().contains("a space"), "{error}");
 }
 
 #[test]

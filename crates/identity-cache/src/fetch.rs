@@ -13,7 +13,7 @@ pub trait Fetch: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidArgument`] for what can never be asked.
+    /// [`InvalidArgument`](identity_core::ErrorKind::InvalidArgument) for what can never be asked.
     fn check(&self, lookup: &Lookup<'_>) -> Result<()>;
 
     /// Asks the service, with all the retries that are worth it.

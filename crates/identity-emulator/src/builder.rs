@@ -187,7 +187,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`io::ErrorKind::Other`] outside of tokio; [`io::ErrorKind::InvalidInput`] for an address that is
-    /// not local and for a tenant, identity or secret that cannot work; otherwise what the system says
+    /// not local and for a tenant, identity, resource or secret that cannot work; otherwise what the system says
     /// when an address cannot be bound or there is no randomness.
     pub async fn start(self) -> io::Result<Emulator> {
         tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
@@ -296,6 +296,11 @@ impl Builder {
                 .is_some_and(|secret| secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()))
             {
                 return invalid("a secret must consist of visible ASCII characters".to_owned());
+            }
+        }
+        for resource in &self.resources.extra {
+            if resource.is_empty() || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return invalid(format!("the resource {resource:?} must consist of visible ASCII characters"));
             }
         }
         for identity in &self.users {

@@ -1,6 +1,7 @@
 //! A running emulator.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -68,6 +69,21 @@ impl Emulator {
             Source::CloudShell => vec![("MSI_ENDPOINT", endpoint)],
         };
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Tries out the directory for the challenge files of Azure Arc: makes it, writes a file and removes it.
+    ///
+    /// Else the first request finds out, and is answered with an internal error.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, with the directory's path. The default directory usually takes root.
+    pub fn check_arc_directory(&self) -> io::Result<()> {
+        let (name, key) = (self.shared.signer.random_hex::<16>()?, self.shared.signer.random_hex::<32>()?);
+        let mut challenges = lock(&self.shared.challenges);
+        challenges.create(&name, key.clone())?;
+        challenges.redeem(&key);
+        Ok(())
     }
 
     /// The address of a source's listener.

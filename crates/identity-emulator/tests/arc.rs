@@ -56,6 +56,17 @@ fn a_key_is_good_for_one_request() {
 }
 
 #[test]
+fn the_directory_is_tried_out_on_demand_and_nothing_stays_there() {
+    let directory = directory();
+    let emulator = Emulator::builder().arc_directory(&directory).start_in_background().unwrap();
+    emulator.check_arc_directory().unwrap();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+    let below_a_file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml/tokens");
+    let emulator = Emulator::builder().arc_directory(below_a_file).start_in_background().unwrap();
+    assert!(emulator.check_arc_directory().unwrap_err().to_string().contains(below_a_file));
+}
+
+#[test]
 fn a_selector_is_confirmed_unless_the_agent_is_old() {
     for old in [false, true] {
         let builder = if old { builder().old_arc_agent() } else { builder() };

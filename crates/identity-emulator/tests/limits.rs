@@ -57,6 +57,14 @@ fn a_body_that_is_too_long_is_refused() {
 }
 
 #[test]
+fn a_resource_that_no_scope_can_name_is_refused() {
+    for resource in ["", " ", "api://a b", "api://\u{e4}", "api://a\n"] {
+        let error = Emulator::builder().allow_resource(resource).start_in_background().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{resource:?}");
+    }
+}
+
+#[test]
 fn a_request_for_a_proxy_is_refused() {
     let emulator = builder().start_in_background().unwrap();
     let target =

@@ -120,10 +120,10 @@ async fn open(target: &Target<'_>, request: &Request) -> Result<Stream> {
             crate::tls::secure(connect(target, request.reach).await?, target, *thumbprint).await
         }
         #[cfg(feature = "tls")]
-        (true, _) => Err(refused("trust in a certificate's root is not built in yet; only a pinned certificate is")),
+        (true, _) => Err(refused("https is for pinned certificates only, not for trust in a root; set an http URL")),
         #[cfg(not(feature = "tls"))]
         (true, _) => Err(refused(
-            "https needs the feature `tls` of identity-tokio, which the feature `msi-service-fabric` of identity turns on",
+            "https is not built in; set an http URL, or for Service Fabric turn on `msi-service-fabric` (`tls` of identity-tokio)",
         )),
     }
 }

@@ -3,14 +3,14 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
-    ArgAction, Args, Parser, Subcommand, ValueEnum,
+    Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use identity_emulator::Source;
 
 /// Gets tokens for Microsoft Entra ID as a program would, and says why not
 #[derive(Debug, Parser)]
-#[command(name = "identity", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "identity", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -30,7 +30,8 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "SCOPE", required = true)]
     pub(crate) scope: Vec<String>,
 
-    /// Which credential to ask; `default` is a chain, of managed identity alone in this version
+    /// Which credential to ask; `default` is a chain, of managed identity alone in this version,
+    /// which reads no AZURE_CLIENT_ID: give --client-id
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     pub(crate) credential: Credential,
 
@@ -45,6 +46,14 @@ pub(crate) struct TokenArgs {
     /// Use the user-assigned identity with this ARM resource id
     #[arg(long, value_name = "ID", group = "identity")]
     pub(crate) resource_id: Option<String>,
+
+    /// Let the endpoint that a variable names be anywhere, not only at a local address
+    #[arg(long)]
+    pub(crate) allow_remote_endpoint: bool,
+
+    /// How long a refusal is handed out again, 60s at most; a run asks once, so that this only tries out the value
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) failure_memory: Option<Duration>,
 
     /// Answer a challenge: the JSON text of its claims, decoded from base64
     #[arg(long, value_name = "JSON")]
@@ -70,9 +79,9 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "SOURCE", requires = "emulator", default_value = "app-service", value_parser = sources())]
     pub(crate) emulator_source: Source,
 
-    /// Tell on standard error what is tried; twice for every detail
-    #[arg(long, short, action = ArgAction::Count)]
-    pub(crate) verbose: u8,
+    /// Tell on standard error what is tried
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -115,7 +124,8 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) imds_address: Option<SocketAddr>,
 
-    /// Where Azure Arc writes its challenge files, instead of where the real agent does
+    /// Where Azure Arc writes its challenge files, for a client that is told to look there; all others look where the
+    /// real agent writes: /var/opt/azcmagent/tokens, which is made at the first request and takes root
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) arc_directory: Option<PathBuf>,
 
@@ -124,7 +134,7 @@ pub(crate) struct EmulatorArgs {
     pub(crate) allow_resource: Vec<String>,
 
     /// How long tokens live
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = seconds)]
     pub(crate) lifetime: Duration,
 
     /// Wait so long before each answer
@@ -136,7 +146,7 @@ pub(crate) struct EmulatorArgs {
     pub(crate) fail: Option<u16>,
 
     /// Answer every request with 429 and ask to wait so long
-    #[arg(long, value_name = "TIME", group = "fault", value_parser = duration)]
+    #[arg(long, value_name = "TIME", group = "fault", value_parser = seconds)]
     pub(crate) throttle: Option<Duration>,
 
     /// Reset every connection
@@ -179,6 +189,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     millis.map(Duration::from_millis).ok_or_else(|| "at most 8760h, a year, is accepted".to_owned())
 }
 
+/// The same, for what is told in whole seconds.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() || time.subsec_nanos() != 0 {
+        return Err("expected whole seconds, at least 1s".to_owned());
+    }
+    Ok(time)
+}
+
 /// A year, so that no sum of times overflows.
 const LONGEST_MS: u64 = 8_760 * 3_600_000;
 
@@ -209,8 +228,9 @@ Exit codes:
   6  no usable answer came, after retries
   7  an answer broke the protocol
 
-With `--output json` an error is one JSON object on standard error: kind, message, credential,
-entra_codes, correlation_id, attempts and more.";
+With `--output json` an error with one of the codes 2 to 7 is one JSON object on standard error: kind,
+message, credential, entra_codes, correlation_id, attempts and more. With --verbose, lines of the log
+come before it.";
 
 const EMULATOR_EXAMPLES: &str = "\
 Examples:
@@ -255,6 +275,10 @@ mod tests {
             ("2é", None),
         ] {
             assert_eq!(duration(text).ok(), expected.map(Duration::from_millis), "{text}");
+        }
+        for (text, expected) in [("1s", Some(1)), ("2000ms", Some(2)), ("0s", None), ("999ms", None), ("1001ms", None)]
+        {
+            assert_eq!(seconds(text).ok(), expected.map(Duration::from_secs), "{text}");
         }
     }
 }

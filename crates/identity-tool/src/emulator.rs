@@ -13,7 +13,12 @@ use crate::{
 pub(crate) async fn run(args: &EmulatorArgs) -> io::Result<ExitCode> {
     // Before anybody learns that it runs, for whoever does may end it at once.
     let stopped = stop_signal()?;
+    if args.source == Some(Source::Imds) && args.port != 0 && args.imds_address.is_some() {
+        let message = "--port and --imds-address both say where IMDS listens; give one of them";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
     let emulator = builder(args).start().await?;
+    check(&emulator, args.source)?;
     if let Some(answer) = fault(args) {
         emulator.faults().always(None, answer);
     }
@@ -33,6 +38,20 @@ pub(crate) async fn run(args: &EmulatorArgs) -> io::Result<ExitCode> {
     ));
     stopped.await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the source that was chosen can do its work: Azure Arc needs a directory that takes root to make.
+pub(crate) fn check(emulator: &Emulator, source: Option<Source>) -> io::Result<()> {
+    if source != Some(Source::AzureArc) {
+        return Ok(());
+    }
+    emulator.check_arc_directory().map_err(|error| {
+        let message = format!(
+            "Azure Arc hands out its keys as files, and cannot write them: {error}; run this as root, or with \
+             `identity emulator --arc-directory` for a client that is told to look elsewhere"
+        );
+        io::Error::new(error.kind(), message)
+    })
 }
 
 fn builder(args: &EmulatorArgs) -> Builder {
@@ -74,13 +93,14 @@ fn fault(args: &EmulatorArgs) -> Option<Answer> {
     })
 }
 
-/// What a shell evaluates. Variables of other sources would lead a client elsewhere, so they go away.
+/// What a shell evaluates. Variables that would lead a client elsewhere, or to another identity, go away.
 fn exports(emulator: &Emulator, source: Source) -> String {
     let own = emulator.variables(source);
     let mut foreign: Vec<String> = Source::ALL
         .into_iter()
         .flat_map(|other| emulator.variables(other))
         .map(|(name, _)| name)
+        .chain(ELSEWHERE.map(str::to_owned))
         .filter(|name| !own.iter().any(|(known, _)| known == name))
         .collect();
     foreign.sort();
@@ -133,6 +153,9 @@ fn to_json(emulator: &Emulator, source: Option<Source>) -> Value {
         "control": emulator.control_origin(),
     })
 }
+
+/// Variables that choose workload identity, which does nothing without this one, and the identity of Azure ML.
+const ELSEWHERE: [&str; 2] = ["AZURE_FEDERATED_TOKEN_FILE", "DEFAULT_IDENTITY_CLIENT_ID"];
 
 /// One word for a POSIX shell, whatever is in it.
 fn quote(value: &str) -> String {

@@ -49,10 +49,15 @@ pub(crate) fn to_text(error: &Error, paint: Paint) -> String {
             let _ = writeln!(out, "  {} failed because of: {}", attempt.credential(), screen::escape(&cause));
         }
     }
-    let facts = facts(error);
-    if !facts.is_empty() {
-        let _ = writeln!(out, "  {}", paint.dim(&facts));
+    let all = facts(error);
+    // Nor are the facts of what stopped it told twice.
+    for attempt in error.attempts() {
+        let facts = facts(attempt);
+        if facts != all {
+            let _ = writeln!(out, "  {}", paint.dim(&format!("{}: {facts}", attempt.credential())));
+        }
     }
+    let _ = writeln!(out, "  {}", paint.dim(&all));
     out
 }
 
@@ -137,7 +142,13 @@ mod tests {
             .with_attempts(vec![refused().with_source(Loop)]);
         let text = to_text(&chain, Paint::NONE);
         assert!(text.starts_with("error: chain failed\n  A: gone\n  SomeCredential failed because of: again\n"));
-        assert_eq!(text.matches("again").count(), CAUSES);
+        assert!(
+            text.contains(
+                "\n  SomeCredential: AuthenticationFailed, HTTP 401, AADSTS7000215, correlation id c\\u{202e}"
+            )
+        );
+        assert!(text.ends_with("\n  CredentialUnavailable\n"));
+        assert_eq!(text.matches(": again").count(), CAUSES);
     }
 
     #[test]

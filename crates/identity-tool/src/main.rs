@@ -11,6 +11,7 @@
 #![expect(clippy::disallowed_methods, reason = "a program: it reads the clock and the terminal's variables itself")]
 
 use std::{
+    ffi::OsString,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -29,7 +30,15 @@ mod verbose;
 mod when;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && wants_json(std::env::args_os()) => {
+            let error = identity::Error::new(identity::ErrorKind::InvalidArgument, error.to_string().trim());
+            screen::tell(&(screen::escape_json(&failure::to_json(&error).to_string()) + "\n"));
+            return failure::exit_code(error.kind());
+        }
+        Err(error) => error.exit(),
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("cannot start: {error}")),
@@ -51,6 +60,13 @@ fn main() -> ExitCode {
         }
         Err(error) => complain(&error.to_string()),
     }
+}
+
+/// Whether a command line that cannot be read asks for JSON.
+fn wants_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let arguments: Vec<OsString> = arguments.collect();
+    arguments.iter().any(|one| one == "-ojson" || one == "-o=json" || one == "--output=json")
+        || arguments.windows(2).any(|two| matches!(two, [o, json] if (o == "-o" || o == "--output") && json == "json"))
 }
 
 /// For what has nothing to do with credentials: the system gives no port, or the disk is full.

@@ -12,18 +12,21 @@ use serde_json::{Map, Value, json};
 use crate::{
     claims,
     cli::{Credential, Output, TokenArgs},
-    failure,
+    emulator, failure,
     overlay::Overlay,
     screen::{self, Paint},
     sources, verbose, when,
 };
 
 pub(crate) async fn run(args: &TokenArgs) -> io::Result<ExitCode> {
-    verbose::start(args.verbose);
+    if args.verbose {
+        verbose::start();
+    }
     let mut platform = identity::platform();
     // It runs as long as this is held.
     let _emulator = if args.emulator {
         let emulator = Emulator::builder().start().await?;
+        emulator::check(&emulator, Some(args.emulator_source))?;
         let variables = emulator.variables(args.emulator_source);
         platform = platform.with_env(Arc::new(Overlay::new(variables, Arc::clone(platform.env()))));
         Some(emulator)
@@ -64,6 +67,12 @@ async fn get(args: &TokenArgs, platform: &Platform) -> Result<AccessToken, Failu
     if let Some(id) = &args.resource_id {
         builder = builder.resource_id(id);
     }
+    if args.allow_remote_endpoint {
+        builder = builder.allow_remote_endpoint();
+    }
+    if let Some(duration) = args.failure_memory {
+        builder = builder.failure_memory(duration);
+    }
     let managed = builder.build_with(platform).map_err(|error| Failure { error, source: None })?;
     let source = Some(managed.source());
     let failed = |error| Failure { error, source };
@@ -93,6 +102,11 @@ fn explain(
     platform: &Platform,
     paint: Paint,
 ) -> String {
+    // The frame of a chain of one has nothing to add.
+    let error = match error.attempts() {
+        [only] => only,
+        _ => error,
+    };
     let mut out = failure::to_text(error, paint);
     let is_absent = error.kind() == ErrorKind::CredentialUnavailable;
     let is_silent = error.kind() == ErrorKind::Transport && source == Some("IMDS");

@@ -14,32 +14,29 @@ use tracing::{
 
 use crate::screen::{self, Paint};
 
-/// Starts to show events: from debug level on for one `-v`, all for more, none for none.
-pub(crate) fn start(verbosity: u8) {
-    let level = match verbosity {
-        0 => return,
-        1 => Level::DEBUG,
-        _ => Level::TRACE,
-    };
+/// Starts to show events from debug level on.
+pub(crate) fn start() {
     // It fails only if it was done before.
-    let _ = tracing::subscriber::set_global_default(Lines { level, start: Instant::now(), paint: Paint::stderr() });
+    let _ = tracing::subscriber::set_global_default(Lines { start: Instant::now(), paint: Paint::stderr() });
 }
 
 /// Writes one line for each event. Spans are not shown.
 struct Lines {
-    level: Level,
     start: Instant,
     paint: Paint,
 }
 
 impl Subscriber for Lines {
-    /// Other people's crates may log what we would not.
+    /// Other people's crates may log what we would not. Of failures, a chain repeats what its credentials log and what is
+    /// printed as the error.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level && is_ours(metadata.target())
+        let level = *metadata.level();
+        let is_told = level != Level::INFO && metadata.target().starts_with("identity_chain");
+        level <= Level::DEBUG && is_ours(metadata.target()) && !is_told
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.level.into())
+        Some(LevelFilter::DEBUG)
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

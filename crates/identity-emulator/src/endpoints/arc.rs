@@ -56,7 +56,7 @@ impl Challenges {
     }
 
     /// Writes a key to a new file that only its owner may read, and gives the file's path.
-    fn create(&mut self, name: &str, key: String) -> io::Result<String> {
+    pub(crate) fn create(&mut self, name: &str, key: String) -> io::Result<String> {
         while self.open.len() >= MAX_OPEN {
             self.forget_oldest();
         }
@@ -75,7 +75,7 @@ impl Challenges {
     }
 
     /// True if the key is good; it is not good again.
-    fn redeem(&mut self, key: &str) -> bool {
+    pub(crate) fn redeem(&mut self, key: &str) -> bool {
         let place = self.open.iter().position(|(good, _)| good == key);
         let Some((_, path)) = place.and_then(|place| self.open.remove(place)) else { return false };
         // A file that someone has removed already does no harm.

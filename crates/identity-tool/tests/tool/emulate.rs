@@ -54,6 +54,10 @@ fn a_shell_that_evaluates_the_lines_gets_tokens_even_with_other_variables_set() 
     let script = format!("{lines}\nexec \"$0\" token --scope {SCOPE}");
     let mut shell = Command::new("/bin/sh");
     shell.env_clear().env("IDENTITY_ENDPOINT", "http://127.0.0.1:9/").env("IDENTITY_HEADER", "other");
+    for name in ["AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST", "AZURE_TENANT_ID", "DEFAULT_IDENTITY_CLIENT_ID"]
+    {
+        shell.env(name, "elsewhere");
+    }
     let done = done(shell.args(["-c", &script, env!("CARGO_BIN_EXE_identity")]));
     assert!(done.stdout.contains("from Azure ML"), "{}", done.all());
 }
@@ -98,6 +102,19 @@ fn a_signal_ends_it_well_even_right_after_the_start() {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
         assert_eq!(emulator.child.wait().unwrap().code(), Some(0), "{signal}");
     }
+}
+
+#[test]
+fn azure_arc_without_a_directory_for_its_keys_is_1_at_once() {
+    // No directory can be made below a file, not even by root.
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml/tokens");
+    let failed = done(program().args(["emulator", "--source", "azure-arc", "--arc-directory", file]));
+    assert_eq!((failed.code, failed.stdout.as_str()), (Some(1), ""));
+    for part in ["error: Azure Arc", file, "run this as root"] {
+        assert!(failed.stderr.contains(part), "{part} in\n{}", failed.stderr);
+    }
+    // Who asks for another source is not kept from it.
+    Running::start(&["--source", "imds", "--arc-directory", file, "-o", "json"]).variables("imds");
 }
 
 #[test]

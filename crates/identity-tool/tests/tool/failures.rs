@@ -26,6 +26,11 @@ fn a_wrong_command_line_is_2_and_says_what_there_is() {
         (&["emulator", "--fail", "99"], "200..=599"),
         (&["emulator", "--fail", "503", "--throttle", "1s"], "cannot be used with"),
         (&["emulator", "--imds-address", "10.0.0.1:80"], "neither a loopback address nor 169.254.169.254"),
+        (&["emulator", "--throttle", "999ms"], "at least 1s"),
+        (&["emulator", "--lifetime", "0s"], "at least 1s"),
+        (&["emulator", "--allow-resource", ""], "the resource \"\" must"),
+        (&["emulator", "--allow-resource", "api://a b"], "the resource \"api://a b\" must"),
+        (&["emulator", "--source", "imds", "--port", "1", "--imds-address", "127.0.0.1:2"], "give one of them"),
         (&["login"], "login"),
     ] {
         let done = run(arguments);
@@ -44,6 +49,7 @@ fn a_wrong_value_is_2_and_nothing_is_sent() {
         (&["--client-id", "a/b"], "client id"),
         (&["--client-id", ""], "client id"),
         (&["--resource-id", "/x"], "resource id"),
+        (&["--failure-memory", "61s"], "failure memory"),
     ] {
         let done = token(&variables, arguments);
         assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", done.stderr);
@@ -78,7 +84,7 @@ fn nothing_available_is_3_and_says_why_for_each_source() {
     assert!(begun.elapsed() < SOON);
     assert_eq!((done.code, done.stdout.as_str()), (Some(3), ""));
     for part in [
-        "error: ChainedTokenCredential failed to retrieve a token from the included credentials\n  ManagedIdentityCredential: ",
+        "error: ManagedIdentityCredential: no managed identity endpoint found: ",
         "\n  CredentialUnavailable\n",
         "\n  Service Fabric  not here: IDENTITY_ENDPOINT is set, but IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT are not\n",
         "\n  App Service     not here: ",
@@ -118,7 +124,7 @@ fn each_way_to_fail_has_its_exit_code_and_hides_every_secret() {
     for (answer, code, kind) in rows {
         let (emulator, variables) = answering(Source::AppService, answer);
         for credential in ["default", "managed-identity"] {
-            for more in [&["-vv"][..], &["-vv", "--output", "json"]] {
+            for more in [&["-v"][..], &["-v", "--output", "json"]] {
                 let done = token(&variables, &[&["--credential", credential], more].concat());
                 assert_eq!((done.code, done.stdout.as_str()), (Some(code), ""), "{}", done.stderr);
                 assert!(done.stderr.contains(kind), "{kind} in\n{}", done.stderr);
@@ -129,6 +135,55 @@ fn each_way_to_fail_has_its_exit_code_and_hides_every_secret() {
         }
         assert_eq!(emulator.request_count(Source::AppService), 4, "{kind}: one request for each run");
     }
+}
+
+#[test]
+fn a_failure_of_the_only_credential_is_told_once_and_in_the_log_once() {
+    let (_emulator, variables) =
+        answering(Source::AppService, Answer::status(400).with_body(r#"{"message":"no such"}"#));
+    for (arguments, count) in [(&[][..], 1), (&["-v"], 2)] {
+        let done = token(&variables, arguments);
+        assert_eq!(done.stderr.matches("it said: no such").count(), count, "{}", done.stderr);
+        assert!(done.stderr.contains("\n  AuthenticationFailed, HTTP 400, correlation id "), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_not_local_is_called_if_the_flag_says_so() {
+    // Nobody routes 192.0.2.0/24, so that the flag is seen by what is tried.
+    let variables = [variable("IDENTITY_ENDPOINT", "http://192.0.2.1:9/"), variable("IDENTITY_HEADER", CANARY)];
+    let done = token(&variables, &[]);
+    assert!(done.code == Some(2) && done.stderr.contains("allow_remote_endpoint()"), "{}", done.stderr);
+    let mut child = crate::program();
+    child.args(["token", "--scope", SCOPE, "-v", "--allow-remote-endpoint"]).envs(variables);
+    let mut child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut seen = String::new();
+    // It would try for 45 s; its first request is enough.
+    for line in std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap())) {
+        seen += &line.unwrap();
+        if seen.contains("192.0.2.1") {
+            break;
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(seen.contains("url=http://192.0.2.1:9/") && !seen.contains("not local"), "{seen}");
+}
+
+#[test]
+fn a_command_line_that_cannot_be_read_is_told_as_json_to_who_asks_for_it() {
+    for arguments in [
+        &["token", "-o", "json"][..],
+        &["token", "--output=json", "--scope", SCOPE, "--credential", "x"],
+        &["token", "-ojson", "--nonsense"],
+    ] {
+        let done = run(arguments);
+        assert_eq!((done.code, done.stdout.as_str(), done.stderr.lines().count()), (Some(2), "", 1), "{}", done.stderr);
+        let object: Value = serde_json::from_str(&done.stderr).unwrap();
+        assert_eq!(object["kind"], "InvalidArgument");
+        assert!(object["message"].as_str().unwrap().contains("--help"), "{object}");
+    }
+    assert_eq!(run(&["token", "-o", "json", "--help"]).code, Some(0));
 }
 
 #[test]

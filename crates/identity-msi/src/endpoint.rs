@@ -161,7 +161,7 @@ impl Endpoint {
 
     /// The source, and who named it; for messages.
     pub(crate) fn name(&self) -> String {
-        format!("{} ({})", self.source.name, self.named_by)
+        [self.source.name, " (", self.named_by, ")"].concat()
     }
 
     /// Whether its address can be a reason to call it not.
@@ -258,11 +258,18 @@ pub(crate) fn after_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
 
 /// Whether what follows the host, or the brackets of its address, is no port.
 fn has_bad_port(authority: &str) -> bool {
-    let end = authority.rsplit(']').next().unwrap_or_default();
-    end.split_once(':').is_some_and(|(_, port)| {
-        // Rust would also read "+80".
-        has(port, b'+') || !port.parse::<u16>().is_ok_and(|port| port != 0)
-    })
+    const BAD: u32 = 65_536;
+    let mut port = None;
+    for b in authority.bytes() {
+        port = match (b, port) {
+            // What was before is an address.
+            (b']', _) | (_, None) if b != b':' => None,
+            (b':', None) => Some(0),
+            (b'0'..=b'9', Some(number)) => Some((number * 10 + u32::from(b - b'0')).min(BAD)),
+            _ => Some(BAD),
+        };
+    }
+    port.is_some_and(|port| port == 0 || port == BAD)
 }
 
 /// `str::contains` would bring a search for any text.

@@ -160,7 +160,8 @@ impl ManagedIdentity {
         let mut is_shown = true;
         if said.is_empty() && response.status() != 200 {
             said = String::from_utf8_lossy(response.body()).into_owned();
-            is_shown = !said.trim_start().starts_with(['{', '[', '"']) || text::find(&said, "\\").is_none();
+            let is_json = matches!(said.trim_ascii_start().bytes().next(), Some(b'{' | b'[' | b'"'));
+            is_shown = !is_json || said.bytes().all(|b| b != b'\\');
         }
         let facts = Facts {
             kind: source.kind,
@@ -201,15 +202,15 @@ impl ManagedIdentity {
             ErrorKind::Protocol if is_unproved => {
                 error.with_kind(ErrorKind::CredentialUnavailable).with_context("something else answers at its address")
             }
-            // What the build lacks, it says itself.
-            ErrorKind::InvalidArgument
-                if endpoint.is_plain_and_local() && text::find(&error.to_string(), "feature").is_none() =>
-            {
-                let message = format!(
-                    "{error}; set {} as the platform gave it, or call allow_remote_endpoint() on the builder if it is right",
-                    endpoint.named_by
-                );
-                error.with_message(message)
+            ErrorKind::InvalidArgument if endpoint.is_plain_and_local() => {
+                let problem = error.to_string();
+                // What the build lacks, it says itself.
+                if text::find(&problem, "feature").is_some() {
+                    error
+                } else {
+                    let advice = " as the platform gave it, or call allow_remote_endpoint() on the builder";
+                    error.with_message([&problem, "; set ", endpoint.named_by, advice].concat())
+                }
             }
             _ => error,
         };

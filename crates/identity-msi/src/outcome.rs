@@ -55,10 +55,9 @@ impl Facts<'_> {
             } else {
                 "assign a managed identity to this resource; if it has several, give the id of one"
             }),
-            (401 | 403, _) if matches!(self.kind, Kind::AppService | Kind::ServiceFabric) => (AuthenticationFailed,
-                "it refuses the caller; set IDENTITY_HEADER as the platform gives it now, an older value is no good"),
-            (401 | 403, _) if self.kind == Kind::AzureMl => (AuthenticationFailed,
-                "it refuses the caller; set MSI_SECRET as the platform gives it now, an older value is no good"),
+            (401 | 403, _) if matches!(self.kind, Kind::AppService | Kind::ServiceFabric | Kind::AzureMl) => (
+                AuthenticationFailed,
+                "it refuses the caller; set IDENTITY_HEADER or MSI_SECRET as the platform gives it now, not of an earlier start"),
             (404 | 405 | 410, _) if matches!(self.kind, Kind::AppService | Kind::AzureMl | Kind::CloudShell) => (
                 AuthenticationFailed, "the variable does not lead to a token service; set it as the platform gave it"),
             (401, _) if self.kind == Kind::AzureArc => (AuthenticationFailed,

@@ -237,10 +237,10 @@ fn what_the_build_lacks_is_not_blamed_on_the_address() {
 #[test]
 fn refusals_name_the_variable_to_look_at() {
     for (vars, status, word) in [
-        (APP_SERVICE, 401, "set IDENTITY_HEADER"),
-        (APP_SERVICE, 403, "set IDENTITY_HEADER"),
-        (AZURE_ML, 401, "set MSI_SECRET"),
-        (AZURE_ML, 403, "set MSI_SECRET"),
+        (APP_SERVICE, 401, "set IDENTITY_HEADER or MSI_SECRET"),
+        (APP_SERVICE, 403, "set IDENTITY_HEADER or MSI_SECRET"),
+        (AZURE_ML, 401, "set IDENTITY_HEADER or MSI_SECRET"),
+        (AZURE_ML, 403, "set IDENTITY_HEADER or MSI_SECRET"),
         (APP_SERVICE, 404, "(IDENTITY_ENDPOINT) answered HTTP 404: the variable does not lead"),
         (AZURE_ML, 405, "(MSI_ENDPOINT) answered HTTP 405: the variable does not lead"),
         (CLOUD_SHELL, 410, "(MSI_ENDPOINT) answered HTTP 410: the variable does not lead"),

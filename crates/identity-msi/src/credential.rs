@@ -46,11 +46,13 @@ impl TokenCredential for ManagedIdentityCredential {
     ///
     /// - [`ErrorKind::InvalidArgument`] for none or several scopes, for claims that are no JSON object, outside a
     ///   runtime, if the endpoint is not local, and if this build lacks what the chosen source needs.
-    /// - [`ErrorKind::CredentialUnavailable`] if there is no managed identity here: IMDS is absent, or knows no such
-    ///   identity; the Azure Arc agent's keys cannot be read by this user.
+    /// - [`ErrorKind::CredentialUnavailable`] if there is no managed identity here: something else answers at the address
+    ///   of IMDS; IMDS knows no such identity; `IDENTITY_ENDPOINT` is set alone; the Azure Arc agent's keys cannot be read
+    ///   by this user. In a chain of credentials also if IMDS does not answer.
     /// - [`ErrorKind::AuthenticationFailed`] if the source refuses, or gives the token of another identity.
-    /// - [`ErrorKind::Transport`] if no answer came, or none but "later", after retries.
-    /// - [`ErrorKind::Protocol`] for an answer that is none, or too large.
+    /// - [`ErrorKind::Transport`] if no answer came, or none but "later", after retries. Outside of chains that is all that
+    ///   is known of an IMDS that is not there.
+    /// - [`ErrorKind::Protocol`] for an answer that is none, or too large, from what is surely the source.
     fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
         self.0.cache.get(scopes, "", "", options)
     }

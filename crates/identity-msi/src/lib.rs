@@ -31,6 +31,7 @@
 //! | none | IMDS | client, object, resource |
 //!
 //! In a chain of credentials, IMDS is first asked for a sign of life, for one second at most; the answer is remembered.
+//! Not so with `AZURE_POD_IDENTITY_AUTHORITY_HOST`, which says that it is there.
 //!
 //! # Features
 //!

@@ -86,10 +86,11 @@
 //!
 //! # Security
 //!
-//! Tokens, keys and identity headers are wiped from memory when dropped, and occur in no error, no `Debug` and no log.
-//! Metadata endpoints are called directly, never through a proxy, and only at local addresses. No redirect is followed
-//! and every answer is limited in size and time. Text that comes from a server is cut, escaped and freed of secrets
-//! before it becomes part of an error. There is no `unsafe` code.
+//! Tokens, keys and identity headers are wiped from memory when dropped, but for the buffers that hyper owns, and occur in
+//! no error, no `Debug` and no log. Metadata endpoints are called directly, never through a proxy, and only at local
+//! addresses, unless `allow_remote_endpoint()` is called or, for Service Fabric, the certificate is the one that the
+//! platform named. No redirect is followed and every answer is limited in size and time. Text that comes from a server is
+//! cut, escaped and freed of secrets before it becomes part of an error. There is no `unsafe` code of ours.
 #![forbid(unsafe_code)]
 
 pub use identity_core::{
@@ -103,3 +104,8 @@ pub use identity_chain::{ChainedTokenCredential, ChainedTokenCredentialBuilder};
 pub use identity_msi::{ManagedIdentityCredential, ManagedIdentityCredentialBuilder};
 #[cfg(feature = "msi")]
 pub use identity_tokio::platform;
+
+/// Compiles the example of the README with the tests.
+#[cfg(all(doctest, feature = "msi"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

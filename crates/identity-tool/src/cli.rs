@@ -75,7 +75,7 @@ pub(crate) struct TokenArgs {
     #[arg(long)]
     pub(crate) emulator: bool,
 
-    /// What the emulator stands in for
+    /// What the emulator stands in for; azure-arc writes to /var/opt/azcmagent/tokens, which takes root
     #[arg(long, value_name = "SOURCE", requires = "emulator", default_value = "app-service", value_parser = sources())]
     pub(crate) emulator_source: Source,
 

@@ -166,6 +166,12 @@ fn schemes_are_read_in_any_case() {
         let world = World::replies(&[("IDENTITY_ENDPOINT", url), ("IDENTITY_HEADER", "CANARY")], &[(200, TOKEN)]);
         world.get(&world.credential()).unwrap();
     }
+    #[cfg(feature = "service-fabric")]
+    {
+        let url = ("IDENTITY_ENDPOINT", "HTTPS://10.0.0.4:2377/");
+        let world = World::replies(&[SERVICE_FABRIC, &[url]].concat(), &[(200, TOKEN)]);
+        world.get(&world.credential()).unwrap();
+    }
     let world = World::replies(&[("MSI_ENDPOINT", " http://127.0.0.1/")], &[(200, TOKEN)]);
     let error = world.build(ManagedIdentityCredential::builder()).unwrap_err();
     assert!(error.to_string().contains("a space"), "{error}");

@@ -30,8 +30,7 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "SCOPE", required = true)]
     pub(crate) scope: Vec<String>,
 
-    /// Which credential to ask; `default` is a chain, of managed identity alone in this version,
-    /// which reads no AZURE_CLIENT_ID: give --client-id
+    /// Which credential to ask; `default` is a chain, in this version of managed identity alone, without AZURE_CLIENT_ID
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     pub(crate) credential: Credential,
 
@@ -124,8 +123,8 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) imds_address: Option<SocketAddr>,
 
-    /// Where Azure Arc writes its challenge files, for a client that is told to look there; all others look where the
-    /// real agent writes: /var/opt/azcmagent/tokens, which is made at the first request and takes root
+    /// Where Azure Arc writes its keys; the default is created and takes root, but real clients look nowhere else:
+    /// /var/opt/azcmagent/tokens
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) arc_directory: Option<PathBuf>,
 

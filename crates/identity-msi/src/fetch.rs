@@ -139,6 +139,8 @@ impl ManagedIdentity {
     }
 
     /// A token, or what the answer means.
+    // Apart from the future of `token`, which would be 1 KB of code larger with it.
+    #[inline(never)]
     fn judge(&self, endpoint: &Endpoint, answer: &Answer, in_chain: bool, hidden: &[&str]) -> Result<Fetched> {
         let (source, response, name) = (endpoint.source, &answer.response, endpoint.name());
         let body = Body::parse(response.body(), response.is_json());
@@ -194,6 +196,8 @@ impl ManagedIdentity {
     }
 
     /// Says where nobody answered, and who said that somebody would.
+    #[cold]
+    #[inline(never)]
     fn no_answer(&self, error: Error, endpoint: &Endpoint, in_chain: bool) -> Error {
         // Nothing has ever shown that a metadata service exists here.
         let is_unproved = endpoint.source.kind == Kind::Imds && !self.presence.is_confirmed();

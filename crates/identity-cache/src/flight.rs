@@ -56,9 +56,10 @@ impl Flight {
     pub(crate) fn be_late(&self) {
         let mut cell = lock(&self.cell);
         cell.is_late = true;
-        let wakers = std::mem::take(&mut cell.wakers);
+        // They keep their places: some of them have no token, and wait on.
+        let wakers: Vec<Waker> = cell.wakers.iter().flatten().cloned().collect();
         drop(cell);
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Hands the outcome to all who wait. The first outcome counts.

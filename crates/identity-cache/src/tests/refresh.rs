@@ -192,6 +192,31 @@ fn an_older_request_that_fails_does_not_speak_for_a_newer_token() {
 }
 
 #[test]
+fn a_caller_that_was_sent_away_takes_nobody_elses_place() {
+    let world = World::new(|_, _| Ok(HOUR));
+    world.secret();
+    world.service.slow(secs(60));
+    world.advance(3_575);
+    let (scopes, cache) = (["a"], world.cache.clone());
+    let got = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&got);
+    world.sim.run(async {
+        let mut sent_away = world.cache.find(lookup(&scopes));
+        poll_once(&mut sent_away).await;
+        // Told to go, but held unpolled until after the old token has expired and somebody else waits, in a task of its
+        // own that nothing else wakes.
+        world.clock.sleep(secs(30)).await;
+        let waits = async move { *slot.lock().unwrap() = Some(cache.find(lookup(&["a"])).await) };
+        assert!(identity_core::Runtime::spawn(&SimRuntime, Box::pin(waits)).is_ok());
+        world.clock.sleep(secs(1)).await;
+        drop(sent_away);
+        world.clock.sleep(secs(60)).await;
+    });
+    let token = got.lock().unwrap().take().expect("woken").unwrap();
+    assert_eq!((token.secret(), world.service.count()), ("a#2", 2));
+}
+
+#[test]
 fn a_refresh_under_way_is_joined_when_the_last_30_s_begin() {
     let world = World::new(|_, _| Ok(HOUR));
     world.secret();

@@ -1,8 +1,4 @@
-use std::{
-    fmt,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use identity_core::{
     AccessToken, CallContext, Clock, Error, ErrorKind, Moment, Platform, Result, TokenFuture, TokenRequestOptions,
@@ -16,6 +12,7 @@ use crate::{
     flight::{Flight, Outcome, Waiter},
     front::Front,
     key::{self, Lookup},
+    pilot::Pilot,
     state::{FLIGHT_LIMIT, Node, Start, State},
     sync::{Mutex, lock},
 };
@@ -43,8 +40,8 @@ pub struct TokenCache(Arc<Inner>);
 pub(crate) struct Inner {
     /// What a hit needs comes first.
     front: Front,
-    clock: Arc<dyn Clock>,
-    state: Mutex<State>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) state: Mutex<State>,
     platform: Platform,
     fetch: Arc<dyn Fetch>,
     options: CacheOptions,
@@ -215,7 +212,7 @@ impl Inner {
     }
 
     /// Makes `entry` what is known about its key.
-    fn publish(&self, node: &mut Node, entry: Entry) {
+    pub(crate) fn publish(&self, node: &mut Node, entry: Entry) {
         let entry = Arc::new(entry);
         self.front.set(entry.key.slot, &entry);
         node.entry = Some(entry);
@@ -322,13 +319,13 @@ impl Inner {
             refresh = ask.current.is_some(),
             "token request starts"
         );
-        let pilot = Pilot { cache: Arc::downgrade(self), flight: Arc::clone(&flight), landed: false };
+        let pilot = Pilot::new(self, &flight);
         let (fetch, clock) = (Arc::clone(&self.fetch), Arc::clone(&self.clock));
         let work = async move {
             let mut answer = fetch.fetch(ask);
             let mut result = timeout(clock.as_ref(), late, &mut answer).await;
             if result.is_none() && late < FLIGHT_LIMIT {
-                pilot.flight.be_late();
+                pilot.be_late();
                 result = timeout(clock.as_ref(), FLIGHT_LIMIT - late, &mut answer).await;
             }
             pilot.land(result.unwrap_or_else(|| Err(too_long())));
@@ -373,7 +370,7 @@ impl Inner {
     }
 
     /// Takes an answer in; the outcome is for everyone who waits.
-    fn land(&self, flight: &Arc<Flight>, result: Result<Fetched>) -> Outcome {
+    pub(crate) fn land(&self, flight: &Arc<Flight>, result: Result<Fetched>) -> Outcome {
         let (random, name) = (self.platform.random().as_ref(), self.fetch.name());
         let now = self.clock.now();
         let result = result.map_err(|error| error.with_credential(name)).and_then(|fetched| {
@@ -447,47 +444,6 @@ impl Drop for Inner {
     }
 }
 
-/// Sees to it that a flight ends for those who wait, whatever happens to its task.
-struct Pilot {
-    cache: Weak<Inner>,
-    flight: Arc<Flight>,
-    landed: bool,
-}
-
-impl Pilot {
-    fn land(mut self, result: Result<Fetched>) {
-        self.landed = true;
-        let outcome = match self.cache.upgrade() {
-            Some(cache) => cache.land(&self.flight, result),
-            // The credential is gone, and so is everyone who could wait.
-            None => Outcome::Lost,
-        };
-        self.flight.finish(outcome);
-    }
-}
-
-impl Drop for Pilot {
-    fn drop(&mut self) {
-        if self.landed {
-            return;
-        }
-        if let Some(cache) = self.cache.upgrade() {
-            let mut state = lock(&cache.state);
-            if let Some(node) = state.node(&self.flight.key) {
-                node.flights.retain(|other| !Arc::ptr_eq(other, &self.flight));
-                // The refresh that ended with its task is due again; any other state of the token is not its business.
-                let mine = |entry: &Arc<Entry>| self.flight.claims.is_none() && entry.life.order < self.flight.order;
-                if let Some(entry) = node.entry.clone().filter(mine) {
-                    let mut life = entry.life;
-                    life.postpone_refresh(&cache.clock.now(), SOON);
-                    cache.publish(node, entry.with_life(life));
-                }
-            }
-        }
-        self.flight.finish(Outcome::Lost);
-    }
-}
-
 /// What logs call a key by.
 fn first(scopes: &[String]) -> &str {
     scopes.first().map_or("", String::as_str)
@@ -512,6 +468,6 @@ fn too_long() -> Error {
 }
 
 /// When a refresh that could not be started is tried again.
-const SOON: Duration = Duration::from_secs(1);
+pub(crate) const SOON: Duration = Duration::from_secs(1);
 /// How many flights in a row a caller may lose to runtimes that end.
 const LOST_LIMIT: u32 = 3;

@@ -20,6 +20,7 @@ mod fetch;
 mod flight;
 mod front;
 mod key;
+mod pilot;
 mod state;
 mod sync;
 

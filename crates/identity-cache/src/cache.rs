@@ -23,7 +23,8 @@ use crate::{
 pub struct CacheOptions {
     /// The most keys that are remembered; 256 by default. Keys with a request under way may exceed it.
     pub capacity: usize,
-    /// How long a refusal by the service is handed out again without asking; 60 s by default.
+    /// How long a refusal by the service, or its answer that there is no identity, is handed out again without asking;
+    /// 60 s by default.
     pub failure_memory: Duration,
 }
 

@@ -238,17 +238,23 @@ impl Inner {
         self.fetch.check(&lookup)?;
         let hash = key::hash(&lookup);
         for _ in 0..LOST_LIMIT {
-            let (waiter, old) = match self.step(&lookup, hash) {
+            let (mut waiter, old) = match self.step(&lookup, hash) {
                 Step::Token(token) => return Ok(token),
                 Step::Failed(error) => return Err(error),
                 Step::Wait(waiter, old) => (waiter, old),
             };
-            match (waiter.await, old) {
+            let mut outcome = (&mut waiter).await;
+            // By the time that this caller looks, the old token may have expired.
+            let old = old.filter(|old| !old.life.left(&self.clock.now()).is_zero());
+            if old.is_none() && matches!(outcome, Outcome::Late) {
+                waiter.lose_token();
+                outcome = (&mut waiter).await;
+            }
+            match (outcome, old) {
                 (Outcome::Token(token), _) => return Ok(token),
-                (Outcome::Lost | Outcome::Late, None) => {}
-                (Outcome::Failed(error), None) => return Err(error),
-                (Outcome::Failed(error), Some(old)) if old.life.left(&self.clock.now()).is_zero() => return Err(error),
                 (_, Some(old)) => return Ok(old.token.clone()),
+                (Outcome::Failed(error), None) => return Err(error),
+                (Outcome::Lost | Outcome::Late, None) => {}
             }
         }
         Err(Error::new(

@@ -89,6 +89,11 @@ impl Waiter {
         lock(&flight.cell).waiters += 1;
         Self { flight: Arc::clone(flight), cache, has_token, place: None }
     }
+
+    /// Waits for the flight's end, however late that is.
+    pub(crate) fn lose_token(&mut self) {
+        self.has_token = false;
+    }
 }
 
 impl Future for Waiter {

@@ -217,6 +217,22 @@ fn a_caller_that_was_sent_away_takes_nobody_elses_place() {
 }
 
 #[test]
+fn a_caller_that_was_sent_away_and_looks_too_late_gets_no_expired_token() {
+    let world = World::new(|_, _| Ok(HOUR));
+    world.secret();
+    world.service.slow(secs(60));
+    world.advance(3_575);
+    let scopes = ["a"];
+    let token = world.sim.run(async {
+        let mut held = world.cache.find(lookup(&scopes));
+        poll_once(&mut held).await;
+        world.clock.sleep(secs(30)).await;
+        held.await
+    });
+    assert_eq!((token.unwrap().secret(), world.service.count()), ("a#2", 2));
+}
+
+#[test]
 fn a_refresh_under_way_is_joined_when_the_last_30_s_begin() {
     let world = World::new(|_, _| Ok(HOUR));
     world.secret();

@@ -1,14 +1,15 @@
 //! One HTTP exchange, as this project needs it: who may be reached, for how long, how much is read.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{BoxFuture, Error, ErrorKind, Moment, Secret};
 
 /// Sends one request and reads its answer whole. The seam behind which HTTP lives.
 ///
 /// An implementation keeps every promise that the [`Request`] states: it resolves the name once and connects to an
-/// address that it checked against [`reach`](Request::reach), uses no proxy, never follows a redirect, asks for no
-/// compression and refuses a compressed answer, reads no more than the limit, and is done within the time.
+/// address that it checked against [`reach`](Request::reach), uses a proxy only where [`proxy`](Request::proxy) allows it,
+/// never follows a redirect, asks for no compression and refuses a compressed answer, reads no more than the limit, and is
+/// done within the time.
 ///
 /// # Cancellation
 ///
@@ -16,6 +17,15 @@ use crate::{BoxFuture, Error, ErrorKind, Moment, Secret};
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends `request` once; retries are the caller's.
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>>;
+
+    /// Whether `https` to servers of trusted roots can be spoken at all; asked when a credential is built that needs it.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportErrorKind::Refused`], saying what the build or the configuration lacks.
+    fn check_https(&self) -> Result<(), TransportError> {
+        Ok(())
+    }
 }
 
 /// How the request is sent.
@@ -50,12 +60,24 @@ pub enum Reach {
     Any,
 }
 
+/// Whether the request may go through a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Proxy {
+    /// Never, whatever is configured: for metadata endpoints, which a proxy could only take for its own.
+    Never,
+    /// Through the proxy that the transport is configured with, by default that of the environment's variables.
+    Configured,
+}
+
 /// How the server proves who it is, for an `https` URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerTrust {
-    /// By a certificate of a trusted root, for the host in the URL.
+    /// By a certificate of a root that the transport trusts.
     Roots,
+    /// By a certificate of one of these roots, in PEM, and of no other.
+    OnlyRoots(Arc<str>),
     /// By a leaf certificate whose DER has this SHA-1 digest; names, dates and roots do not count.
     PinnedSha1([u8; 20]),
 }
@@ -82,10 +104,14 @@ pub struct Request {
     pub reach: Reach,
     /// How the server proves who it is.
     pub trust: ServerTrust,
+    /// The name that TLS asks for and that the server's certificate must have; `None` for the host in the URL.
+    pub server_name: Option<Arc<str>>,
+    /// Whether it may go through a proxy.
+    pub proxy: Proxy,
 }
 
 impl Request {
-    /// A request with this project's defaults: 5 s to connect, 15 s in all, 1 MiB of body, any address.
+    /// A request with this project's defaults: 5 s to connect, 15 s in all, 1 MiB of body, any address, no proxy.
     #[must_use]
     pub fn new(method: Method, url: impl Into<String>) -> Self {
         Self {
@@ -98,6 +124,8 @@ impl Request {
             body_limit: 1024 * 1024,
             reach: Reach::Any,
             trust: ServerTrust::Roots,
+            server_name: None,
+            proxy: Proxy::Never,
         }
     }
 

@@ -4,7 +4,7 @@
 //!   [`Secret`].
 //! - The seams through which the outside world enters: [`Platform`] with its [`Clock`], [`Random`], [`Env`] and
 //!   [`Runtime`], and [`http::Transport`].
-//! - What every flow shares: [`retry`] with the [`gate`] it passes, [`expiry`] and [`date`] parsing, [`json`] depth,
+//! - What every flow shares: [`retry`] with the [`gate`] it passes, [`answer`]s with [`expiry`] and [`date`] parsing, [`json`],
 //!   [`redact`] for text of others, [`text`] encodings, [`check`] for what callers hand in.
 //!
 //! This crate does no I/O and knows no runtime; `identity-tokio` implements the seams.
@@ -19,6 +19,7 @@
 //! comes from a server passes [`redact::excerpt`] before it becomes part of an error.
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod check;
 pub mod date;
 pub mod expiry;

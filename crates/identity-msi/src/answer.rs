@@ -1,33 +1,20 @@
 //! An answer that brings a token.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use identity_core::{
-    Error, ErrorKind, Result, Secret, check,
-    date::{parse_http_date, parse_seconds, parse_time},
-    expiry,
+    Error, ErrorKind, Result,
+    answer::{self, Token},
     http::Response,
 };
 
-use crate::{
-    endpoint::Endpoint,
-    source::Kind,
-    wire::{Fields, WrongType},
-};
-
-/// A token with its times, counted from when it was asked for.
-#[derive(Debug)]
-pub(crate) struct Token {
-    pub(crate) secret: Secret,
-    pub(crate) life: Duration,
-    pub(crate) refresh_in: Option<Duration>,
-}
+use crate::{endpoint::Endpoint, source::Kind, wire::Fields};
 
 /// Reads a token that was asked for at `wall`; `None` if there is none.
 ///
 /// # Errors
 ///
-/// - `Protocol` if what is there breaks a rule. No message repeats anything of the answer, for it may be the token.
+/// - `Protocol` if what is there breaks a rule.
 /// - `AuthenticationFailed` if the token is of another identity than the one asked for.
 pub(crate) fn token(
     fields: &Fields<'_>,
@@ -35,27 +22,11 @@ pub(crate) fn token(
     endpoint: &Endpoint,
     wall: SystemTime,
 ) -> Result<Option<Token>> {
-    let Some(secret) = fields.string("access_token").map_err(|WrongType| wrong("access_token"))? else {
-        return Ok(None);
-    };
-    let secret = Secret::new(secret);
-    if !check::is_token(secret.expose()) {
-        return Err(protocol("the access_token is empty or has a character that no token has"));
+    let token = answer::token(fields, response, wall)?;
+    if token.is_some() {
+        check_identity(fields, endpoint)?;
     }
-    let token_type = fields.text("token_type").map_err(|WrongType| wrong("token_type"))?;
-    if token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-        return Err(protocol("the token_type is not Bearer, which was asked for"));
-    }
-    // One time that can be read is enough: a good token is not thrown away for the form of another.
-    let number = |name: &str, parse: fn(&str) -> Option<i64>| parse(&fields.text(name).ok()??);
-    let (expires_in, expires_on) = (number("expires_in", parse_seconds), number("expires_on", parse_time));
-    let date = response.header("date").and_then(parse_http_date);
-    let life = expiry::life(expires_in, expires_on, date, wall).ok_or_else(|| {
-        protocol("neither expires_in nor expires_on tells a time in the future; check the clocks of both sides")
-    })?;
-    let refresh_in = number("refresh_in", parse_seconds).and_then(|seconds| u64::try_from(seconds).ok());
-    check_identity(fields, endpoint)?;
-    Ok(Some(Token { secret, life, refresh_in: refresh_in.map(Duration::from_secs) }))
+    Ok(token)
 }
 
 /// Whether the token is of the identity that was asked for, as far as the answer tells. Azure Arc must tell: agents that
@@ -74,12 +45,4 @@ fn check_identity(fields: &Fields<'_>, endpoint: &Endpoint) -> Result<()> {
         ErrorKind::AuthenticationFailed,
         format!("asked for the {} {}, {} {problem}", id.kind.name(), id.value, endpoint.source.name),
     ))
-}
-
-fn wrong(name: &str) -> Error {
-    protocol(&format!("{name} cannot be read"))
-}
-
-fn protocol(message: &str) -> Error {
-    Error::new(ErrorKind::Protocol, message)
 }

@@ -26,7 +26,7 @@ use crate::{
     presence::Presence,
     service_fabric,
     source::Kind,
-    wire::Body,
+    wire::{self, Body},
 };
 
 /// Asks the endpoint that was chosen.
@@ -86,7 +86,7 @@ impl ManagedIdentity {
         self.judge(endpoint, &answer, in_chain, &hidden).map_err(|error| {
             let response = &answer.response;
             let clean = |id: String| excerpt(id.as_bytes(), &hidden);
-            let correlation = Body::parse(response.body(), false).text("correlation_id").map_or(request_id, clean);
+            let correlation = wire::parse(response.body(), false).text("correlation_id").map_or(request_id, clean);
             let trace = response.header("x-ms-request-id").map(|id| clean(id.to_owned()));
             error.with_http_status(response.status()).with_ids(Some(correlation), trace)
         })
@@ -143,7 +143,7 @@ impl ManagedIdentity {
     #[inline(never)]
     fn judge(&self, endpoint: &Endpoint, answer: &Answer, in_chain: bool, hidden: &[&str]) -> Result<Fetched> {
         let (source, response, name) = (endpoint.source, &answer.response, endpoint.name());
-        let body = Body::parse(response.body(), response.is_json());
+        let body = wire::parse(response.body(), response.is_json());
         let sent_at = response.sent_at().unwrap_or_else(|| self.platform.clock().now());
         if let (200, Body::Object(fields)) = (response.status(), &body)
             && let Some(token) =
@@ -151,7 +151,7 @@ impl ManagedIdentity {
         {
             self.presence.confirm();
             self.had_token.store(true, Ordering::Relaxed);
-            let answer::Token { secret, life, refresh_in } = token;
+            let identity_core::answer::Token { secret, life, refresh_in } = token;
             return Ok(Fetched { secret, life, refresh_in, sent_at, origin: source.name });
         }
         if outcome::proves_presence(response) {

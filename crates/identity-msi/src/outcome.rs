@@ -7,7 +7,10 @@ use identity_core::{
     text,
 };
 
-use crate::{source::Kind, wire::Body};
+use crate::{
+    source::Kind,
+    wire::{self, Body},
+};
 
 /// What is known about an answer.
 pub(crate) struct Facts<'a> {
@@ -79,7 +82,7 @@ pub(crate) fn verdict(kind: Kind, response: &Response) -> Verdict {
     match response.status() {
         // What ends in a brace is not read for this: a flat answer that was cut does not.
         200 if !response.body().ends_with(b"}")
-            && matches!(Body::parse(response.body(), response.is_json()), Body::Cut) =>
+            && matches!(wire::parse(response.body(), response.is_json()), Body::Cut) =>
         {
             Verdict::Retry
         }
@@ -93,7 +96,7 @@ pub(crate) fn verdict(kind: Kind, response: &Response) -> Verdict {
 /// Whether the answer to a probe is one that IMDS gives.
 pub(crate) fn proves_presence(response: &Response) -> bool {
     matches!(response.status(), 400 | 410 | 429 | 500..)
-        && matches!(Body::parse(response.body(), response.is_json()), Body::Object(_))
+        && matches!(wire::parse(response.body(), response.is_json()), Body::Object(_))
 }
 
 #[cfg(test)]
@@ -145,7 +148,7 @@ mod tests {
             (400, &deep, [Protocol; 4]),
         ];
         for (status, text, kinds) in rows {
-            let body = Body::parse(text.as_bytes(), false);
+            let body = wire::parse(text.as_bytes(), false);
             let facts = |kind, in_chain, had_token| Facts {
                 kind,
                 status,

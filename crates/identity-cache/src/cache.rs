@@ -145,6 +145,8 @@ impl fmt::Debug for TokenCache {
 enum Step {
     Token(AccessToken),
     Failed(Error),
+    /// A failure that was remembered, with the generation of what it was made with.
+    Remembered(Error, u64),
     /// Waits for a flight; the entry is served if that fails.
     Wait(Waiter, Option<Arc<Entry>>),
 }
@@ -241,6 +243,13 @@ impl Inner {
             let (mut waiter, old) = match self.step(&lookup, hash) {
                 Step::Token(token) => return Ok(token),
                 Step::Failed(error) => return Err(error),
+                Step::Remembered(error, generation) => {
+                    if self.fetch.generation() == generation {
+                        return Err(error);
+                    }
+                    self.forget(&lookup, hash, generation);
+                    continue;
+                }
                 Step::Wait(waiter, old) => (waiter, old),
             };
             let mut outcome = (&mut waiter).await;
@@ -297,9 +306,11 @@ impl Inner {
                 // The last seconds of a token are no reason to ask more often.
                 return match (&old, failure.error.retry_after()) {
                     (Some(old), _) => Step::Token(old.token.clone()),
-                    (None, None) => Step::Failed(failure.error.clone()),
+                    (None, None) => Step::Remembered(failure.error.clone(), failure.generation),
                     // Counted from now, not from when the first caller was told.
-                    (None, Some(_)) => Step::Failed(failure.error.clone().with_retry_after(failure.left(&now))),
+                    (None, Some(_)) => {
+                        Step::Remembered(failure.error.clone().with_retry_after(failure.left(&now)), failure.generation)
+                    }
                 };
             }
         }
@@ -317,6 +328,13 @@ impl Inner {
         }
     }
 
+    /// Forgets a failure of an earlier generation.
+    fn forget(&self, lookup: &Lookup<'_>, hash: u64, generation: u64) {
+        if let Some(node) = lock(&self.state).find(lookup, hash) {
+            node.failure = node.failure.take().filter(|failure| failure.generation != generation);
+        }
+    }
+
     /// Starts the task of a flight. It holds the cache weakly and ends by itself within [`FLIGHT_LIMIT`].
     fn launch(self: &Arc<Self>, start: Start) -> Result<()> {
         let Start { flight, ask, late } = start;
@@ -326,9 +344,10 @@ impl Inner {
             refresh = ask.current.is_some(),
             "token request starts"
         );
-        let pilot = Pilot::new(self, &flight);
+        let mut pilot = Pilot::new(self, &flight);
         let (fetch, clock) = (Arc::clone(&self.fetch), Arc::clone(&self.clock));
         let work = async move {
+            pilot.generation = fetch.generation();
             let mut answer = fetch.fetch(ask);
             let mut result = timeout(clock.as_ref(), late, &mut answer).await;
             if result.is_none() && late < FLIGHT_LIMIT {
@@ -377,7 +396,7 @@ impl Inner {
     }
 
     /// Takes an answer in; the outcome is for everyone who waits.
-    pub(crate) fn land(&self, flight: &Arc<Flight>, result: Result<Fetched>) -> Outcome {
+    pub(crate) fn land(&self, flight: &Arc<Flight>, result: Result<Fetched>, generation: u64) -> Outcome {
         let (random, name) = (self.platform.random().as_ref(), self.fetch.name());
         let now = self.clock.now();
         let result = result.map_err(|error| error.with_credential(name)).and_then(|fetched| {
@@ -411,10 +430,10 @@ impl Inner {
                 warn = life.refresh_failed(&now, error, random);
                 self.publish(node, entry.with_life(life));
                 if !life.is_fresh(&now) {
-                    node.remember(error, &now, flight.context, self.options.failure_memory);
+                    node.remember(error, &now, flight.context, self.options.failure_memory, generation);
                 }
             }
-            (Err(error), None) => node.remember(error, &now, flight.context, self.options.failure_memory),
+            (Err(error), None) => node.remember(error, &now, flight.context, self.options.failure_memory, generation),
         }
         state.trim(self.options.capacity, &|entry| self.front.clear(entry.key.slot, entry));
         // Whoever takes log events may ask for a token: no lock is held from here on.

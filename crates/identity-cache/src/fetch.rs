@@ -16,6 +16,12 @@ pub trait Fetch: fmt::Debug + Send + Sync + 'static {
     /// [`InvalidArgument`](identity_core::ErrorKind::InvalidArgument) for what can never be asked.
     fn check(&self, lookup: &Lookup<'_>) -> Result<()>;
 
+    /// Changes whenever something changes that proves the identity, such as a file. A failure is not handed out again when
+    /// it is another than before the failed request. May read files; called without any lock.
+    fn generation(&self) -> u64 {
+        0
+    }
+
     /// Asks the service, with all the retries that are worth it.
     fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>>;
 }

@@ -15,11 +15,13 @@ pub(crate) struct Pilot {
     cache: Weak<Inner>,
     flight: Arc<Flight>,
     landed: bool,
+    /// See [`Fetch::generation`](crate::Fetch::generation); as it was when the request started.
+    pub(crate) generation: u64,
 }
 
 impl Pilot {
     pub(crate) fn new(cache: &Arc<Inner>, flight: &Arc<Flight>) -> Self {
-        Self { cache: Arc::downgrade(cache), flight: Arc::clone(flight), landed: false }
+        Self { cache: Arc::downgrade(cache), flight: Arc::clone(flight), landed: false, generation: 0 }
     }
 
     pub(crate) fn be_late(&self) {
@@ -29,7 +31,7 @@ impl Pilot {
     pub(crate) fn land(mut self, result: Result<Fetched>) {
         self.landed = true;
         let outcome = match self.cache.upgrade() {
-            Some(cache) => cache.land(&self.flight, result),
+            Some(cache) => cache.land(&self.flight, result, self.generation),
             // The credential is gone, and so is everyone who could wait.
             None => Outcome::Lost,
         };

@@ -38,6 +38,8 @@ pub(crate) struct Failure {
     pub(crate) context: CallContext,
     /// How many there were in a row.
     pub(crate) count: u32,
+    /// Of the inputs that it was made with.
+    pub(crate) generation: u64,
 }
 
 impl State {
@@ -163,12 +165,20 @@ impl Node {
 
     /// Remembers a failure, if handing it out again is right: a refusal, and an answer that there is no identity, for `permanent`,
     /// what may pass for 1 s doubling to 10 s or what the server asked for, what the caller can change not at all.
-    pub(crate) fn remember(&mut self, error: &Error, now: &Moment, context: CallContext, permanent: Duration) {
+    pub(crate) fn remember(
+        &mut self,
+        error: &Error,
+        now: &Moment,
+        context: CallContext,
+        permanent: Duration,
+        generation: u64,
+    ) {
         // In a row is what comes within a minute after the last one was forgotten.
         let last = self.failure.take().filter(|failure| now.is_before(&failure.until.plus(FAILURE_ROW)));
         let count = last.map_or(0, |failure| failure.count);
         let wait = match error.kind() {
-            ErrorKind::AuthenticationFailed => permanent,
+            // Or for as long as the service itself forbids to ask.
+            ErrorKind::AuthenticationFailed => permanent.max(error.retry_after().unwrap_or_default()),
             // An answer that there is none. Whether anyone answers at all is for the credential to remember.
             ErrorKind::CredentialUnavailable if error.http_status().is_some() => permanent,
             ErrorKind::Transport | ErrorKind::Protocol => {
@@ -177,7 +187,7 @@ impl Node {
             _ => return,
         };
         let (error, until) = (error.clone(), now.plus(wait));
-        self.failure = Some(Failure { error, until, context, count: count.saturating_add(1) });
+        self.failure = Some(Failure { error, until, context, count: count.saturating_add(1), generation });
     }
 }
 

@@ -3,7 +3,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -31,6 +31,7 @@ struct Service {
     answer: Box<Answer>,
     refresh_in: Option<Duration>,
     count: AtomicUsize,
+    generation: AtomicU64,
     asks: Mutex<Vec<(Duration, Ask)>>,
 }
 
@@ -62,6 +63,10 @@ impl Fetch for Service {
 
     fn check(&self, lookup: &Lookup<'_>) -> Result<()> {
         identity_core::check::scopes(lookup.scopes)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
     }
 
     fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>> {
@@ -109,6 +114,7 @@ impl World {
             answer: Box::new(answer),
             refresh_in,
             count: AtomicUsize::new(0),
+            generation: AtomicU64::new(7),
             asks: Mutex::default(),
         });
         let transport = FakeTransport::new(&clock, |_| unreachable!("nothing here speaks HTTP"));

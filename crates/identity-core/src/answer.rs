@@ -12,7 +12,6 @@ use crate::{
 
 /// What the body of an answer is.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time exists, on the stack, and is only borrowed")]
 pub enum Body<'a, const N: usize> {
     /// An object.
     Object(Fields<'a, N>),

@@ -40,6 +40,32 @@ fn a_refusal_is_handed_out_again_for_a_minute() {
 }
 
 #[test]
+fn a_refusal_is_forgotten_when_what_proves_the_identity_changes() {
+    let world = World::new(|number, _| if number < 3 { Err(refused()) } else { Ok(HOUR) });
+    world.get("a").unwrap_err();
+    world.get("a").unwrap_err();
+    assert_eq!(world.service.count(), 1);
+    world.service.generation.store(8, Ordering::SeqCst);
+    world.get("a").unwrap_err();
+    world.get("a").unwrap_err();
+    assert_eq!(world.service.count(), 2);
+    world.service.generation.store(9, Ordering::SeqCst);
+    assert_eq!(world.secret(), "a#3");
+}
+
+#[test]
+fn a_refusal_is_handed_out_for_as_long_as_the_service_forbids_to_ask() {
+    let world = World::new(|_, _| Err(refused().with_retry_after(secs(300))));
+    let mut left = Vec::new();
+    for _ in 0..310 {
+        left.push(world.get("a").unwrap_err().retry_after().unwrap().as_secs());
+        world.advance(1);
+    }
+    assert_eq!(world.service.count(), 2);
+    assert!(left[100] < 201 && left[100] > 190, "{}", left[100]);
+}
+
+#[test]
 fn the_memory_of_refusals_can_be_shortened() {
     let options = CacheOptions { failure_memory: Duration::ZERO, ..CacheOptions::default() };
     let world = World::with(options, None, 0, |_, _| Err(refused()));

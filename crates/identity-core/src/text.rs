@@ -6,6 +6,11 @@ use crate::Random;
 #[must_use]
 pub fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    percent_encode_into(&mut out, text);
+    out
+}
+
+fn percent_encode_into(out: &mut String, text: &str) {
     for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));
@@ -15,20 +20,20 @@ pub fn percent_encode(text: &str) -> String {
             out.push(hex_digit(byte & 15));
         }
     }
-    out
 }
 
 /// Builds the text of a query or of an `application/x-www-form-urlencoded` body.
 #[must_use]
 pub fn form(pairs: &[(&str, &str)]) -> String {
-    let mut out = String::new();
+    // As large as it can become, so that no part of a secret stays behind in a buffer that was too small.
+    let mut out = String::with_capacity(pairs.iter().map(|(name, value)| 2 + 3 * (name.len() + value.len())).sum());
     for (name, value) in pairs {
         if !out.is_empty() {
             out.push('&');
         }
-        out.push_str(&percent_encode(name));
+        percent_encode_into(&mut out, name);
         out.push('=');
-        out.push_str(&percent_encode(value));
+        percent_encode_into(&mut out, value);
     }
     out
 }

@@ -1,0 +1,42 @@
+//! Credentials of applications that prove who they are by a secret, or by an assertion that the program gets itself.
+//!
+//! ```no_run
+//! # #[cfg(feature = "tokio")]
+//! # async fn example(secret: String) -> identity_core::Result<()> {
+//! use identity_confidential::ClientSecretCredential;
+//! use identity_core::TokenCredential as _;
+//!
+//! let credential = ClientSecretCredential::builder("TENANT", "CLIENT", secret).build()?;
+//! let token = credential.get_token(&["https://vault.azure.net/.default"], None).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `tokio`: `build()` on the builders, for programs on tokio; brings TLS (rustls with ring).
+//!
+//! # Security
+//!
+//! Secrets and assertions are wiped when dropped and occur in no message, no `Debug` and no log; see `identity-oauth` for
+//! what is sent where.
+#![forbid(unsafe_code)]
+
+mod assertion;
+mod secret;
+
+pub use self::{
+    assertion::{
+        Assertion, AssertionRequest, ClientAssertionCredential, ClientAssertionCredentialBuilder, TokenAssertion,
+    },
+    secret::{ClientSecretCredential, ClientSecretCredentialBuilder},
+};
+
+/// Facts that the compiler checks.
+const _: () = {
+    const fn credential<T: identity_core::TokenCredential + Clone + 'static>() {}
+    credential::<ClientSecretCredential>();
+    credential::<ClientAssertionCredential>();
+    assert!(size_of::<ClientSecretCredential>() == size_of::<usize>());
+    assert!(size_of::<ClientAssertionCredential>() == size_of::<usize>());
+};

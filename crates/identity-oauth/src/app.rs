@@ -1,0 +1,74 @@
+//! Tokens for the application itself.
+
+use std::{fmt, sync::Arc};
+
+use identity_cache::{Ask, Fetch, Fetched, Lookup, TokenCache};
+use identity_core::{BoxFuture, Result, TokenFuture, TokenRequestOptions, check};
+
+use crate::client::{Client, Grant};
+
+/// A client that gets tokens for the application itself, and remembers them. Clones share what is remembered.
+#[derive(Clone)]
+pub struct AppClient {
+    cache: TokenCache,
+    client: Arc<Client>,
+}
+
+impl AppClient {
+    /// Gives `client` a cache; `name` is the credential's name in tokens, errors and logs.
+    #[must_use]
+    pub fn new(name: &'static str, client: Client) -> Self {
+        let (platform, options) = (client.platform().clone(), client.cache_options());
+        let client = Arc::new(client);
+        let fetch = Arc::new(AppFetch { name, client: Arc::clone(&client) });
+        Self { cache: TokenCache::new(&platform, fetch, options), client }
+    }
+
+    /// A token for `scopes`, remembered or new; see [`TokenCache::get`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::tenant`], [`check::scopes()`], [`check::claims()`], [`Client::request`] and [`TokenCache::get`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future is safe: a request that others wait for goes on, one for nobody is ended.
+    #[inline]
+    pub fn get<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
+        match self.client.tenant(options) {
+            Ok(tenant) => self.cache.get(scopes, tenant, "", options),
+            Err(error) => TokenFuture::ready(Err(error)),
+        }
+    }
+}
+
+impl fmt::Debug for AppClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.client.fmt(f)
+    }
+}
+
+#[derive(Debug)]
+struct AppFetch {
+    name: &'static str,
+    client: Arc<Client>,
+}
+
+impl Fetch for AppFetch {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn check(&self, lookup: &Lookup<'_>) -> Result<()> {
+        check::scopes(lookup.scopes)?;
+        lookup.claims.map_or(Ok(()), check::claims)
+    }
+
+    fn generation(&self) -> u64 {
+        self.client.generation()
+    }
+
+    fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>> {
+        Box::pin(async move { self.client.request(&Grant::client_credentials(), &ask).await })
+    }
+}

@@ -1,0 +1,290 @@
+//! From "a token is wanted" to the token endpoint's answer.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use identity_cache::{Ask, CacheOptions, Fetched};
+use identity_core::{
+    Error, ErrorKind, Platform, Result, Secret, TokenRequestOptions,
+    date::parse_http_date,
+    expiry::unix_seconds,
+    gate::Gate,
+    http::{Method, Proxy, Request, Response},
+    retry::{self, RetryPolicy},
+    text,
+};
+
+use crate::{
+    auth::{ClientAuthentication, ProofRequest},
+    authority::{Authority, check_ids, is_adfs},
+    claims,
+    discovery::{self, Discovery},
+    options::ClientOptions,
+    outcome::{self, Circumstances},
+    region::Region,
+    tenant::Tenants,
+};
+
+/// An application at a token endpoint.
+pub struct Client {
+    platform: Platform,
+    authority: Authority,
+    region: Region,
+    tenants: Tenants,
+    client_id: String,
+    authentication: Option<Arc<dyn ClientAuthentication>>,
+    route: Option<Arc<dyn Route>>,
+    /// `None` if the authority is taken for one as it is.
+    discovery: Option<Discovery>,
+    options: ClientOptions,
+    cache: CacheOptions,
+    /// By the origin that they lead to: the authority, its regional endpoint, the discovery service.
+    gates: Mutex<Vec<(String, Gate)>>,
+}
+
+/// Leads requests to the token endpoint another way, such as through a gateway.
+pub trait Route: fmt::Debug + Send + Sync {
+    /// Changes where `request` goes and whom it trusts. Called once for each token request; may read files.
+    ///
+    /// # Errors
+    ///
+    /// What prevents the request; nothing is sent.
+    fn apply(&self, request: &mut Request) -> Result<()>;
+}
+
+/// What is presented in exchange for a token.
+#[derive(Debug)]
+pub struct Grant<'a> {
+    kind: &'static str,
+    parameters: Vec<(&'static str, &'a Secret)>,
+}
+
+impl Grant<'_> {
+    /// Nothing but the client's own proof: a token for the application itself.
+    #[must_use]
+    pub fn client_credentials() -> Self {
+        Self { kind: "client_credentials", parameters: Vec::new() }
+    }
+}
+
+impl Client {
+    /// Makes a client. Reads variables; touches no network.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`] for a tenant, client id, authority, region, list of tenants or time that is none, and
+    /// if the platform's transport cannot speak `https`.
+    pub fn new(
+        platform: &Platform,
+        tenant_id: &str,
+        client_id: &str,
+        authentication: Option<Arc<dyn ClientAuthentication>>,
+        options: ClientOptions,
+    ) -> Result<Self> {
+        check_ids(tenant_id, client_id)?;
+        let env = platform.env().as_ref();
+        let authority = Authority::choose(options.authority.as_deref(), env)?;
+        let region = if is_adfs(tenant_id) { Region::None } else { Region::choose(options.region.as_deref(), env)? };
+        let is_trusted = options.is_discovery_disabled || is_adfs(tenant_id) || authority.is_known();
+        let mut cache = CacheOptions::default();
+        if let Some(duration) = options.failure_memory {
+            if duration > cache.failure_memory {
+                let most = cache.failure_memory.as_secs();
+                return Err(invalid(format!("a failure memory of more than {most} s was given")));
+            }
+            cache.failure_memory = duration;
+        }
+        if let Some(capacity) = options.capacity {
+            if capacity == 0 {
+                return Err(invalid(
+                    "a cache for no token was asked for; expected a capacity of at least 1".to_owned(),
+                ));
+            }
+            cache.capacity = capacity;
+        }
+        platform.transport().check_https()?;
+        Ok(Self {
+            tenants: Tenants::new(tenant_id, options.allowed_tenants.clone(), env)?,
+            platform: platform.clone(),
+            authority,
+            region,
+            client_id: client_id.to_owned(),
+            authentication,
+            route: None,
+            discovery: (!is_trusted).then(Discovery::default),
+            options,
+            cache,
+            gates: Mutex::default(),
+        })
+    }
+
+    /// Leads token requests another way. What stands there answers for the authority, which is not asked about.
+    #[must_use]
+    pub fn with_route(mut self, route: Arc<dyn Route>) -> Self {
+        self.discovery = None;
+        self.region = Region::None;
+        self.route = Some(route);
+        self
+    }
+
+    /// The platform it was made with.
+    #[must_use]
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// The limits of a cache for this client's tokens.
+    #[must_use]
+    pub fn cache_options(&self) -> CacheOptions {
+        self.cache
+    }
+
+    /// See [`ClientAuthentication::generation`].
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.authentication.as_ref().map_or(0, |authentication| authentication.generation())
+    }
+
+    /// The tenant that a request is for: empty for the client's own.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`] for a tenant that is none, or not allowed.
+    pub fn tenant<'a>(&self, options: Option<&'a TokenRequestOptions>) -> Result<&'a str> {
+        options.and_then(TokenRequestOptions::tenant_id).map_or(Ok(""), |requested| self.tenants.resolve(requested))
+    }
+
+    /// Asks the token endpoint, with all the retries that are worth it. `ask.tenant` came from [`tenant`](Self::tenant).
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InvalidArgument`] if the authority is not known, and for what the transport cannot send.
+    /// - [`ErrorKind::AuthenticationFailed`] if the service refuses, with its codes and ids.
+    /// - [`ErrorKind::Transport`] if no answer came, or none but "later", after retries.
+    /// - [`ErrorKind::Protocol`] for an answer that is none, too large, or a redirect.
+    /// - Whatever the client authentication and the route say.
+    pub async fn request(&self, grant: &Grant<'_>, ask: &Ask) -> Result<Fetched> {
+        let tenant = if ask.tenant.is_empty() { self.tenants.own() } else { &ask.tenant };
+        let clock = self.platform.clock();
+        let start = clock.now();
+        let left = || RetryPolicy::ENTRA.budget.saturating_sub(clock.now().since(&start));
+        if let Some(discovery) = &self.discovery {
+            let gate = self.gate(discovery::ORIGIN);
+            discovery.confirm(&self.platform, &gate, &self.authority, tenant).await?;
+        }
+        let region = self.region.find(&self.platform).await;
+        let regional = region.map(|region| self.authority.in_region(&region));
+        let endpoint = regional.as_ref().unwrap_or(&self.authority).token_endpoint(tenant);
+        let request_id = text::uuid(self.platform.random().as_ref());
+        let claims = claims::merge(ask.claims.as_deref(), ask.cae);
+        let scope = ask.scopes.join(" ");
+        let mut skew = 0;
+        let mut renew = false;
+        loop {
+            let proof = match &self.authentication {
+                Some(authentication) => {
+                    let now = shift(clock.now().wall, skew);
+                    let mut wanted = ProofRequest::new(&endpoint, &self.client_id, tenant, now);
+                    wanted.renew = renew;
+                    Some(authentication.prove(&wanted).await?)
+                }
+                None => None,
+            };
+            let mut form: Vec<(&str, &str)> = vec![
+                ("client_id", &self.client_id),
+                ("grant_type", grant.kind),
+                ("scope", &scope),
+                ("client_info", "1"),
+            ];
+            form.extend(claims.as_deref().map(|claims| ("claims", claims)));
+            form.extend(grant.parameters.iter().map(|(name, value)| (*name, value.expose())));
+            form.extend(proof.iter().flat_map(|proof| proof.parameters()));
+            let mut request = Request::new(Method::Post, endpoint.as_str())
+                .header("accept", "application/json")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("client-request-id", request_id.as_str())
+                .header("x-ms-lib-capability", "retry-after, h429");
+            request.body = Some(text::form(&form).into());
+            request.proxy = Proxy::Configured;
+            if let Some(route) = &self.route {
+                route.apply(&mut request)?;
+            }
+            let policy = RetryPolicy { budget: left(), ..RetryPolicy::ENTRA };
+            let gate = self.gate(request.origin());
+            let answer = retry::send(&self.platform, &gate, &policy, &request, &outcome::verdict)
+                .await
+                .map_err(|error| name_origin(error, request.origin()).with_ids(Some(request_id.clone()), None))?;
+            let now = clock.now();
+            let hidden = grant.parameters.iter().map(|(_, value)| value.expose());
+            let hidden = hidden.chain(proof.iter().map(|proof| proof.secret().expose()));
+            let circumstances = Circumstances {
+                origin: request.origin(),
+                request_id: &request_id,
+                scopes: &ask.scopes,
+                wants_all_scopes: self.options.wants_all_scopes,
+                hidden: hidden.chain(ask.current.iter().map(|token| token.secret())).collect(),
+                assertion_expired: proof.as_ref().and_then(|proof| proof.expires_on()).and_then(|expires| {
+                    u64::try_from(unix_seconds(now.wall)?.checked_sub(expires)?).ok().filter(|seconds| *seconds > 0)
+                }),
+                now,
+            };
+            match outcome::judge(&answer, &circumstances) {
+                Err(error) if error.entra_codes().contains(&OUTSIDE_OF_ITS_TIME) && !renew && proof.is_some() => {
+                    renew = true;
+                    skew = server_is_ahead(&answer.response, unix_seconds(now.wall));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn gate(&self, origin: &str) -> Gate {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, gate)) = gates.iter().find(|(known, _)| known == origin) {
+            return gate.clone();
+        }
+        let limit = self.options.in_flight.unwrap_or(IN_FLIGHT);
+        let gate = self.platform.gates().gate(origin, &self.client_id, limit);
+        gates.push((origin.to_owned(), gate.clone()));
+        gate
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("authority", &self.authority.url())
+            .field("tenant_id", &self.tenants.own())
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says with whom something went wrong, where the error does not.
+fn name_origin(error: Error, origin: &str) -> Error {
+    if text::find(&error.to_string(), origin).is_some() { error } else { error.with_context(origin) }
+}
+
+/// How many seconds the service's clock is ahead of this machine's, by the answer's `Date`; 0 if it does not tell.
+fn server_is_ahead(response: &Response, now: Option<i64>) -> i64 {
+    let date = response.header("date").and_then(parse_http_date);
+    date.zip(now).and_then(|(date, now)| date.checked_sub(now)).unwrap_or(0)
+}
+
+fn shift(time: std::time::SystemTime, seconds: i64) -> std::time::SystemTime {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    let shifted = if seconds < 0 { time.checked_sub(by) } else { time.checked_add(by) };
+    shifted.unwrap_or(time)
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+/// `AADSTS700024`: the client assertion is not within its valid time range.
+const OUTSIDE_OF_ITS_TIME: u32 = 700_024;
+/// The most requests under way to one authority. Source: our choice.
+const IN_FLIGHT: usize = 64;

@@ -1,0 +1,44 @@
+//! The token protocol of Microsoft Entra ID, and no credentials: those are in other crates, and share this one.
+//!
+//! - [`Client`] asks the token endpoint: authority and tenant rules, discovery, regions, claims, retries, refusals.
+//! - [`AppClient`] is a [`Client`] with a cache, for credentials that get tokens for the application itself.
+//! - [`ClientAuthentication`] is how a client proves who it is; [`ClientSecret`] is the simplest.
+//! - [`AzureAuthorityHosts`] names the clouds.
+//!
+//! # What is sent where
+//!
+//! One `POST` to `{authority}/{tenant}/oauth2/v2.0/token` (`{authority}/adfs/oauth2/token` for AD FS) for each token that is
+//! not remembered, with at most three retries within 45 seconds. For an authority that is none of Microsoft's hosts one
+//! `GET` to `https://login.microsoftonline.com/common/discovery/instance` before it, unless that is turned off. With
+//! `tryautodetect` for a region, one `GET` to IMDS. Nothing else: endpoints are not discovered.
+//!
+//! # Features
+//!
+//! None.
+//!
+//! # Security
+//!
+//! Redirects are not followed. Secrets and assertions are wiped when dropped, but for copies that hyper makes, and occur in
+//! no `Debug`, no log and no error: what the server says is searched for them before it is shown.
+#![forbid(unsafe_code)]
+
+mod advice;
+mod app;
+mod auth;
+mod authority;
+mod claims;
+mod client;
+mod discovery;
+mod env;
+mod options;
+mod outcome;
+mod region;
+mod tenant;
+
+pub use self::{
+    app::AppClient,
+    auth::{ClientAuthentication, ClientSecret, Proof, ProofRequest},
+    authority::{AzureAuthorityHosts, KnownAuthorities},
+    client::{Client, Grant, Route},
+    options::ClientOptions,
+};

@@ -1,0 +1,141 @@
+//! What every credential of a token endpoint can be told.
+
+use std::time::Duration;
+
+/// Options that all credentials of a token endpoint have; their builders' setters of the same names say what each does.
+#[derive(Clone, Debug, Default)]
+pub struct ClientOptions {
+    pub(crate) authority: Option<String>,
+    pub(crate) allowed_tenants: Option<Vec<String>>,
+    pub(crate) is_discovery_disabled: bool,
+    pub(crate) region: Option<String>,
+    pub(crate) failure_memory: Option<Duration>,
+    pub(crate) capacity: Option<usize>,
+    pub(crate) in_flight: Option<usize>,
+    pub(crate) wants_all_scopes: bool,
+}
+
+impl ClientOptions {
+    /// See the builders' `authority`.
+    pub fn authority(&mut self, authority: String) {
+        self.authority = Some(authority);
+    }
+
+    /// See the builders' `additionally_allowed_tenants`.
+    pub fn additionally_allowed_tenants(&mut self, tenants: Vec<String>) {
+        self.allowed_tenants.get_or_insert_default().extend(tenants);
+    }
+
+    /// See the builders' `disable_instance_discovery`.
+    pub fn disable_instance_discovery(&mut self) {
+        self.is_discovery_disabled = true;
+    }
+
+    /// See the builders' `region`.
+    pub fn region(&mut self, region: String) {
+        self.region = Some(region);
+    }
+
+    /// See the builders' `failure_memory`.
+    pub fn failure_memory(&mut self, duration: Duration) {
+        self.failure_memory = Some(duration);
+    }
+
+    /// See the builders' `cache_capacity`.
+    pub fn cache_capacity(&mut self, keys: usize) {
+        self.capacity = Some(keys);
+    }
+
+    /// See the builders' `max_in_flight`.
+    pub fn max_in_flight(&mut self, requests: usize) {
+        self.in_flight = Some(requests);
+    }
+
+    /// See the builders' `require_granted_scopes`.
+    pub fn require_granted_scopes(&mut self) {
+        self.wants_all_scopes = true;
+    }
+}
+
+/// The setters of a builder for its field `options`, a [`ClientOptions`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! client_options {
+    () => {
+        /// Sets the authority that issues the tokens: a host such as `login.microsoftonline.us`, or an `https` URL.
+        ///
+        /// The default is the variable `AZURE_AUTHORITY_HOST`, else `login.microsoftonline.com`; `AzureAuthorityHosts`
+        /// lists the clouds. A host that is none of Microsoft's is looked up at `login.microsoftonline.com` before
+        /// anything is sent to it; see [`disable_instance_discovery`](Self::disable_instance_discovery).
+        #[must_use]
+        pub fn authority(mut self, authority: impl ::std::convert::Into<::std::string::String>) -> Self {
+            self.options.authority(authority.into());
+            self
+        }
+
+        /// Lets requests ask for tokens of these tenants besides the credential's own; `"*"` allows any.
+        ///
+        /// May be called several times. The default is the list in `AZURE_ADDITIONALLY_ALLOWED_TENANTS`, separated by
+        /// semicolons, else none. `AZURE_IDENTITY_DISABLE_MULTITENANTAUTH` and AD FS pin the own tenant whatever is allowed.
+        #[must_use]
+        pub fn additionally_allowed_tenants<T: ::std::convert::Into<::std::string::String>>(
+            mut self,
+            tenants: impl ::std::iter::IntoIterator<Item = T>,
+        ) -> Self {
+            let tenants = tenants.into_iter().map(::std::convert::Into::into).collect();
+            self.options.additionally_allowed_tenants(tenants);
+            self
+        }
+
+        /// Trusts the authority without asking `login.microsoftonline.com` whether it is one. For disconnected clouds,
+        /// private ones, and tests. Hosts of Microsoft's clouds are never asked about.
+        #[must_use]
+        pub fn disable_instance_discovery(mut self) -> Self {
+            self.options.disable_instance_discovery();
+            self
+        }
+
+        /// Asks the authority's endpoint of one region, such as `westus2`, or `tryautodetect` for the one that the machine
+        /// is in (by the variable `REGION_NAME`, else by IMDS within 2 s; if neither tells, the global endpoint is asked).
+        ///
+        /// The default is the variable `AZURE_REGIONAL_AUTHORITY_NAME`, else `MSAL_FORCE_REGION`, else no region. Only for
+        /// services that Microsoft allows to use regional endpoints.
+        #[must_use]
+        pub fn region(mut self, region: impl ::std::convert::Into<::std::string::String>) -> Self {
+            self.options.region(region.into());
+            self
+        }
+
+        /// Sets how long a refusal is handed out again without asking. The default, and the most, is 60 seconds. When a file
+        /// changes that proves the identity, what was refused before is forgotten at once.
+        #[must_use]
+        pub fn failure_memory(mut self, duration: ::std::time::Duration) -> Self {
+            self.options.failure_memory(duration);
+            self
+        }
+
+        /// Sets how many tokens are remembered; the default is 256. Each set of scopes and each tenant counts, with and
+        /// without continuous access evaluation.
+        #[must_use]
+        pub fn cache_capacity(mut self, keys: usize) -> Self {
+            self.options.cache_capacity(keys);
+            self
+        }
+
+        /// Sets how many requests to the authority may be under way at a time; the others wait their turn. The default is 64.
+        /// All credentials of a platform share it for one host: the first one's setting holds.
+        #[must_use]
+        pub fn max_in_flight(mut self, requests: usize) -> Self {
+            self.options.max_in_flight(requests);
+            self
+        }
+
+        /// Refuses a token if the service says that it grants less than all scopes that were asked for. Without this the
+        /// token is returned and a warning is logged.
+        #[must_use]
+        pub fn require_granted_scopes(mut self) -> Self {
+            self.options.require_granted_scopes();
+            self
+        }
+    };
+}

@@ -1,0 +1,198 @@
+//! What an answer of the token endpoint means.
+
+use std::time::Duration;
+
+use identity_cache::Fetched;
+use identity_core::{
+    Error,
+    ErrorKind::{AuthenticationFailed, Protocol, Transport},
+    Moment, Result,
+    answer::{self, Body, Fields},
+    http::Response,
+    json,
+    redact::excerpt,
+    retry::{Answer, Verdict},
+    text,
+};
+use tracing::{debug, warn};
+
+use crate::advice::advice;
+
+/// What an answer is judged by besides itself.
+pub(crate) struct Circumstances<'a> {
+    pub(crate) origin: &'a str,
+    pub(crate) request_id: &'a str,
+    pub(crate) scopes: &'a [String],
+    pub(crate) wants_all_scopes: bool,
+    /// What was sent and must not be shown.
+    pub(crate) hidden: Vec<&'a str>,
+    /// How many seconds ago the assertion that was sent expired, by this machine's clock.
+    pub(crate) assertion_expired: Option<u64>,
+    pub(crate) now: Moment,
+}
+
+/// Whether an answer is worth another request.
+pub(crate) fn verdict(response: &Response) -> Verdict {
+    match response.status() {
+        // What ends in a brace is not read for this: a flat answer that was cut does not.
+        200 if !response.body().ends_with(b"}") && matches!(parse(response), Body::Cut) => Verdict::Retry,
+        408 | 429 | 500.. => Verdict::Retry,
+        400..500 if parse(response).text("error").is_some_and(|error| PASSING.contains(&error.as_str())) => {
+            Verdict::Retry
+        }
+        _ => Verdict::Final,
+    }
+}
+
+/// A token, or what the answer means.
+pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Result<Fetched> {
+    let Circumstances { origin, hidden, .. } = circumstances;
+    let response = &answer.response;
+    let status = response.status();
+    let body = parse(response);
+    if let (200, Body::Object(fields)) = (status, &body) {
+        let sent_at = response.sent_at().unwrap_or(circumstances.now);
+        // An error beside a token makes the token worthless.
+        if fields.raw("error").is_none_or(|error| error == "null")
+            && let Some(token) =
+                answer::token(fields, response, sent_at.wall).map_err(|error| error.with_context(origin))?
+        {
+            check_scopes(fields, circumstances)?;
+            tell(token.secret.expose(), circumstances.request_id);
+            let answer::Token { secret, life, refresh_in } = token;
+            return Ok(Fetched { secret, life, refresh_in, sent_at, origin: "" });
+        }
+    }
+    let mut said = body.failure();
+    let is_oauth = body.text("error").is_some();
+    let is_passing = body.text("error").is_some_and(|error| PASSING.contains(&error.as_str()));
+    let codes = text::entra_codes(&said);
+    let (kind, why) = match (status, &body) {
+        (408 | 429 | 500.., _) => (Transport, "it is in trouble or too busy; try again later"),
+        (400..500, _) if is_passing => (Transport, "it is in trouble or too busy; try again later"),
+        (200, Body::Cut) => (Transport, "the answer is cut short"),
+        (_, Body::Deep) => (Protocol, "the JSON of the answer nests too deeply"),
+        (400..500, Body::Object(_)) if is_oauth => (AuthenticationFailed, "it refuses the request"),
+        (200, Body::Object(_)) if is_oauth => (Protocol, "the answer is an error that calls itself a success"),
+        (200, Body::Object(_)) => (Protocol, "the answer has no access_token"),
+        _ => (
+            Protocol,
+            "the answer is none of a token endpoint; check the authority, and whether a proxy or a sign-in page is in the way",
+        ),
+    };
+    let why = if kind == AuthenticationFailed { advice(&codes).unwrap_or(why) } else { why };
+    let mut message = format!("{origin} answered HTTP {status}");
+    if let (Body::Other | Body::Cut, media) = (&body, response.header("content-type").unwrap_or("no content type")) {
+        message.extend([" with ", &excerpt(media.as_bytes(), hidden)]);
+    }
+    message.extend([": ", why]);
+    if let Some(seconds) = circumstances.assertion_expired.filter(|_| kind == AuthenticationFailed) {
+        message.push_str(&format!(" (the assertion expired {seconds} s ago by this machine's clock)"));
+    }
+    if answer.attempts > 1 {
+        message.push_str(&format!(" ({} attempts)", answer.attempts));
+    }
+    // In JSON that is shown as it is written, an escaped secret would not be found.
+    if said.is_empty() && status != 200 && matches!(body, Body::Other) {
+        said = String::from_utf8_lossy(response.body()).into_owned();
+        if matches!(said.trim_ascii_start().bytes().next(), Some(b'{' | b'[' | b'"'))
+            && said.bytes().any(|b| b == b'\\')
+        {
+            said.clear();
+        }
+    }
+    let shown = excerpt(said.as_bytes(), hidden);
+    if !shown.is_empty() {
+        message.extend(["; it said: ", &shown]);
+    }
+    let id = |name| body.text(name).filter(|id| !id.is_empty()).map(|id| excerpt(id.as_bytes(), hidden));
+    let correlation = id("correlation_id").unwrap_or_else(|| circumstances.request_id.to_owned());
+    let header = response.header("x-ms-request-id").map(|id| excerpt(id.as_bytes(), hidden));
+    let mut error =
+        Error::new(kind, message).with_http_status(status).with_ids(Some(correlation), id("trace_id").or(header));
+    let forbidden = codes.contains(&LOOP).then_some(LOOP_PAUSE);
+    if let Some(wait) = answer.retry_after.or(forbidden) {
+        error = error.with_retry_after(wait);
+    }
+    if let Some(claims) = body.text("claims").filter(|claims| !claims.is_empty() && is_oauth) {
+        let scopes: Vec<&str> = circumstances.scopes.iter().map(String::as_str).collect();
+        error = error.with_scopes(&scopes, Some(&claims));
+    }
+    Err(error.with_entra_codes(codes))
+}
+
+/// Compares what was granted with what was asked for, where the service tells.
+fn check_scopes<const N: usize>(fields: &Fields<'_, N>, circumstances: &Circumstances<'_>) -> Result<()> {
+    let Ok(Some(granted)) = fields.text("scope") else { return Ok(()) };
+    // A scope may come back without its resource; those of sign-in itself do not come back at all.
+    let name = |scope: &str| scope.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let granted: Vec<String> = granted.split_ascii_whitespace().map(name).collect();
+    let is_missing = |scope: &&String| {
+        let name = name(scope);
+        !matches!(name.as_str(), ".default" | "openid" | "profile" | "offline_access") && !granted.contains(&name)
+    };
+    let missing: Vec<&String> = circumstances.scopes.iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !circumstances.wants_all_scopes {
+        warn!(?missing, "the service granted less than was asked for");
+        return Ok(());
+    }
+    Err(Error::new(
+        AuthenticationFailed,
+        format!("{} granted a token without the scopes {missing:?}, and all were required", circumstances.origin),
+    ))
+}
+
+/// Says who the token is for, for those who look for it in the log.
+///
+/// Source: azure-core 1.41.0 logs the same, `azure-identity` `_internal/decorators.py`.
+fn tell(token: &str, request_id: &str) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let payload = token.split('.').nth(1).and_then(text::base64url_decode).unwrap_or_default();
+    let [mut appid, mut tid, mut oid] = [const { None }; 3];
+    let _ = json::members(&payload, &mut |name, value| {
+        let place = match name {
+            "appid" | "azp" => &mut appid,
+            "tid" => &mut tid,
+            "oid" => &mut oid,
+            _ => return,
+        };
+        *place = json::unescape(value).map(|text| excerpt(text.as_bytes(), &[]));
+    });
+    debug!(request_id, appid, tid, oid, "the service gave a token");
+}
+
+fn parse(response: &Response) -> Body<'_, { NAMES.len() }> {
+    Body::parse(&NAMES, response.body(), response.is_json())
+}
+
+/// Every field that is read.
+const NAMES: [&str; 13] = [
+    "access_token",
+    "claims",
+    "code",
+    "correlation_id",
+    "error",
+    "error_description",
+    "expires_in",
+    "expires_on",
+    "message",
+    "refresh_in",
+    "scope",
+    "token_type",
+    "trace_id",
+];
+
+/// Errors that say that the service is to be asked again.
+///
+/// Source: RFC 6749, section 4.1.2.1, which Entra ID uses at the token endpoint as well.
+const PASSING: [&str; 2] = ["temporarily_unavailable", "server_error"];
+
+/// `AADSTS50196`: the service detected a client that asks in a loop.
+const LOOP: u32 = 50_196;
+/// How long such a client is kept from asking. Source: our choice.
+const LOOP_PAUSE: Duration = Duration::from_secs(300);

@@ -42,6 +42,7 @@ pub enum ExpiryFormat {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Plan {
     pub(crate) status: Option<u16>,
+    pub(crate) entra_error: Option<u32>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<String>,
     pub(crate) raw: Option<String>,
@@ -96,6 +97,14 @@ impl Answer {
     #[must_use]
     pub fn status(status: u16) -> Self {
         Self(Plan { status: Some(status), ..Plan::default() })
+    }
+
+    /// Entra's refusal with that code, such as 7000215, whatever was asked: its status and its body.
+    ///
+    /// Every other source says the same in its own shape.
+    #[must_use]
+    pub fn entra_error(code: u32) -> Self {
+        Self(Plan { entra_error: Some(code), ..Plan::default() })
     }
 
     /// These bytes, unchanged, instead of a response; then the connection closes.

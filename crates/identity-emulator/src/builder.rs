@@ -1,7 +1,7 @@
 //! Sets up an emulator.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -11,15 +11,17 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::directory::{App, Directory, Extra, Store, Tenant};
 use crate::emulator::{Emulator, Host};
 use crate::endpoints::Challenges;
 use crate::faults::Faults;
+use crate::files::Files;
 use crate::identity::{Identity, TENANT_ID};
 use crate::resource::Resources;
 use crate::server::listen;
-use crate::shared::{Secrets, Shared};
+use crate::shared::{Secrets, Settings, Shared};
 use crate::source::Source;
-use crate::tls;
+use crate::tls::{self, Authority};
 use crate::token::Signer;
 
 /// Sets up an [`Emulator`]; see [`Emulator::builder`].
@@ -33,6 +35,10 @@ pub struct Builder {
     service_fabric_secret: Option<String>,
     azure_ml_secret: Option<String>,
     arc_directory: PathBuf,
+    extra: Extra,
+    settings: Settings,
+    dns_names: Vec<String>,
+    files: Option<PathBuf>,
     arc_ignores_selectors: bool,
     rsa_certificate: bool,
     addresses: [SocketAddr; Source::ALL.len()],
@@ -52,6 +58,10 @@ impl Builder {
             service_fabric_secret: None,
             azure_ml_secret: None,
             arc_directory: PathBuf::from(ARC_DIRECTORY),
+            extra: Extra::default(),
+            settings: Settings { lifetime_secs: 3_599, refresh_in_secs: None, expires_in_text: false, skew_secs: 0 },
+            dns_names: Vec::new(),
+            files: None,
             arc_ignores_selectors: false,
             rsa_certificate: false,
             addresses: [any_port; Source::ALL.len()],
@@ -153,6 +163,59 @@ impl Builder {
         self
     }
 
+    /// Registers an application in Entra, or replaces the one of that client id.
+    #[must_use]
+    pub fn app(mut self, app: App) -> Self {
+        self.extra.apps.push(app);
+        self
+    }
+
+    /// Adds a tenant to Entra.
+    #[must_use]
+    pub fn tenant(mut self, tenant: Tenant) -> Self {
+        self.extra.tenants.push(tenant);
+        self
+    }
+
+    /// Sets how long Entra's tokens live, in seconds; the default is 3,599.
+    #[must_use]
+    pub fn entra_lifetime_secs(mut self, seconds: u32) -> Self {
+        self.settings.lifetime_secs = seconds.into();
+        self
+    }
+
+    /// Lets Entra's answers have `refresh_in`, in seconds; the default is none, as for tokens of an hour.
+    #[must_use]
+    pub fn refresh_in_secs(mut self, seconds: u32) -> Self {
+        self.settings.refresh_in_secs = Some(seconds.into());
+        self
+    }
+
+    /// Lets Entra send `expires_in` as a string of digits; the default is a number.
+    #[must_use]
+    pub fn expires_in_as_text(mut self) -> Self {
+        self.settings.expires_in_text = true;
+        self
+    }
+
+    /// Adds a name to the certificate of Entra's listeners, such as `login.microsoftonline.com`.
+    ///
+    /// It has `localhost`, 127.0.0.1 and ::1 anyway. Entra answers whatever the `Host` header says.
+    #[must_use]
+    pub fn dns_name(mut self, name: impl Into<String>) -> Self {
+        self.dns_names.push(name.into());
+        self
+    }
+
+    /// Sets where the files go that clients read: certificates and tokens; it is made if it does not exist.
+    ///
+    /// The default is a new directory below the system's one for temporary files, which goes when the emulator is dropped.
+    #[must_use]
+    pub fn files(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.files = Some(directory.into());
+        self
+    }
+
     /// Sets the port of a source on 127.0.0.1; the default, 0, takes any free one.
     #[must_use]
     pub fn port(self, source: Source, port: u16) -> Self {
@@ -241,6 +304,27 @@ impl Builder {
         };
         let control = bind(self.control)?;
         let control_address = control.local_addr()?;
+        let mut addresses = self.addresses;
+        let mut listeners = Vec::with_capacity(addresses.len() + 4);
+        for (source, address) in Source::ALL.into_iter().zip(&mut addresses) {
+            let (listener, second) = if source.is_tls() && source != Source::ServiceFabric {
+                bind_both(*address)?
+            } else {
+                (bind(*address)?, None)
+            };
+            *address = listener.local_addr()?;
+            listeners.push((source, listener));
+            listeners.extend(second.map(|second| (source, second)));
+        }
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        names.extend(self.dns_names.iter().cloned());
+        let hosts = hosts(&addresses, &self.dns_names);
+        let authority = Authority::new(names, None)?;
+        let files = Files::new(self.files, || signer.random_hex::<8>())?;
+        files.write("ca.pem", &authority.ca_pem())?;
+        let mut directory = Directory::built_in(&self.tenant_id);
+        self.extra.apply(&mut directory);
+        let acceptors = (certificate.acceptor, authority.acceptor()?);
         let shared = Arc::new(Shared {
             signer,
             system: self.system,
@@ -259,18 +343,20 @@ impl Builder {
             certificate_pem: certificate.pem,
             thumbprint: certificate.thumbprint,
             origin: format!("http://{control_address}"),
+            directory: Store::new(directory)?,
+            settings: Mutex::new(self.settings),
+            hosts,
+            authority,
+            files,
         });
-        let mut addresses = self.addresses;
-        let mut listeners = Vec::with_capacity(addresses.len());
-        for (source, address) in Source::ALL.into_iter().zip(&mut addresses) {
-            let listener = bind(*address)?;
-            *address = listener.local_addr()?;
-            listeners.push((source, listener));
-        }
         // Only now, when nothing can fail any more, does anybody answer.
         tasks.spawn(listen(control, Arc::clone(&shared), None, None));
         for (source, listener) in listeners {
-            let tls = (source == Source::ServiceFabric).then(|| certificate.acceptor.clone());
+            let tls = match source {
+                Source::ServiceFabric => Some(acceptors.0.clone()),
+                source if source.has_authority_certificate() => Some(acceptors.1.clone()),
+                _ => None,
+            };
             tasks.spawn(listen(listener, Arc::clone(&shared), Some(source), tls));
         }
         Ok(Emulator { shared, addresses, host: Host::None })
@@ -323,6 +409,39 @@ impl std::fmt::Debug for Builder {
             .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
+}
+
+/// A listener on an address and, if that is 127.0.0.1 and the machine has IPv6, on the same port of ::1:
+/// `localhost` means either.
+fn bind_both(address: SocketAddr) -> io::Result<(TcpListener, Option<TcpListener>)> {
+    let mut tries = 8;
+    loop {
+        let first = bind(address)?;
+        let port = first.local_addr()?.port();
+        if address.ip() != IpAddr::V4(Ipv4Addr::LOCALHOST) {
+            return Ok((first, None));
+        }
+        tries -= 1;
+        match bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))) {
+            Ok(second) => return Ok((first, Some(second))),
+            // Somebody else has the port there; any other will do.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 && tries > 0 => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
+            Err(_) => return Ok((first, None)),
+        }
+    }
+}
+
+/// The hosts, with ports, at which Entra can be asked.
+fn hosts(addresses: &[SocketAddr; Source::ALL.len()], names: &[String]) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for source in [Source::Entra, Source::WorkloadIdentity] {
+        let port = addresses.get(source.row()).map_or(0, SocketAddr::port);
+        let own = ["localhost", "127.0.0.1", "[::1]"].into_iter().chain(names.iter().map(String::as_str));
+        hosts.extend(own.map(|name| format!("{name}:{port}")));
+    }
+    hosts.extend(names.iter().cloned());
+    hosts
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

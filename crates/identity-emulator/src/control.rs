@@ -52,7 +52,7 @@ async fn handle(shared: &Shared, request: Request<Incoming>) -> Handled {
             (&Method::GET, "/.well-known/openid-configuration" | "/v2.0/.well-known/openid-configuration") => {
                 Ok(Some(shared.signer.discovery(&shared.origin)))
             }
-            (&Method::GET, "/discovery/v2.0/keys" | "/discovery/keys") => Ok(Some(shared.signer.key_set())),
+            (&Method::GET, "/discovery/v2.0/keys" | "/discovery/keys") => Ok(Some(shared.signer.key_set(tenant))),
             _ => Err((404, "no such document".to_owned())),
         };
     }

@@ -9,6 +9,7 @@ mod service_fabric;
 
 use serde_json::{Value, json};
 
+use crate::entra::{self, Detail, Issue};
 use crate::identity::{IdKind, Identity};
 use crate::record::Request;
 use crate::shared::Shared;
@@ -22,6 +23,8 @@ pub(crate) use service_fabric::TokenStore;
 pub(crate) enum Outcome<'a> {
     /// A token is issued.
     Token(Grant<'a>),
+    /// A token of Entra, or of an issuer that it trusts.
+    Issue(Box<Issue>),
     /// Another document.
     Json(Value),
     /// A plain text.
@@ -48,20 +51,22 @@ pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
     pub(crate) message: String,
+    /// What Entra adds.
+    pub(crate) detail: Box<Detail>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), detail: Box::default() }
     }
 
     fn invalid_request(message: impl Into<String>) -> Self {
         Self::new(400, "invalid_request", message)
     }
 
-    /// The body in which `source` says so.
-    pub(crate) fn body(&self, source: Source) -> Value {
-        match source {
+    /// The body in which the source of the request says so.
+    pub(crate) fn body(&self, shared: &Shared, request: &Request) -> Value {
+        match request.source {
             Source::AppService | Source::AzureMl => {
                 json!({ "statusCode": self.status, "message": self.message })
             }
@@ -74,6 +79,9 @@ impl Refusal {
                 json!({ "error": self.code, "error_description": self.message })
             }
             Source::CloudShell => json!({ "error": { "code": self.code, "message": self.message } }),
+            Source::Entra | Source::WorkloadIdentity | Source::IdentityBinding => entra::body(shared, request, self),
+            Source::AzurePipelines => json!({ "typeKey": self.code, "message": self.message }),
+            Source::GithubActions => json!({ "message": self.message }),
         }
     }
 }
@@ -87,6 +95,10 @@ pub(crate) fn decide<'a>(shared: &'a Shared, request: &Request) -> Outcome<'a> {
         Source::ServiceFabric => service_fabric::decide(shared, request),
         Source::AzureMl => azure_ml::decide(shared, request),
         Source::CloudShell => cloud_shell::decide(shared, request),
+        Source::Entra | Source::WorkloadIdentity => entra::decide(shared, request),
+        Source::IdentityBinding | Source::AzurePipelines | Source::GithubActions => {
+            Err(Refusal::new(404, "not_found", "Not found"))
+        }
     };
     decided.unwrap_or_else(Outcome::Refusal)
 }

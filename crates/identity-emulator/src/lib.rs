@@ -50,9 +50,12 @@
 mod answer;
 mod builder;
 mod control;
+mod directory;
 mod emulator;
 mod endpoints;
+mod entra;
 mod faults;
+mod files;
 mod gzip;
 mod identity;
 mod io;
@@ -71,6 +74,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use answer::{Answer, ExpiryFormat};
 pub use builder::Builder;
+pub use directory::{
+    App, CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET, FEDERATED_CLIENT_ID,
+    GITHUB_ISSUER, GITHUB_SUBJECT, KUBERNETES_ISSUER, KUBERNETES_SUBJECT, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID,
+    PIPELINES_ISSUER, PIPELINES_SUBJECT, SERVICE_CONNECTION_ID, TENANT_DOMAIN, Tenant, WEB_CLIENT_ID,
+    WEB_CLIENT_SECRET,
+};
 pub use emulator::Emulator;
 pub use faults::Faults;
 pub use identity::{
@@ -80,6 +89,7 @@ pub use identity::{
 pub use record::Request;
 pub use shared::Connections;
 pub use source::{Source, UnknownSource};
+pub use token::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
 
 /// Locks, whatever happened to those who held the lock before: all data here is whole between two statements.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

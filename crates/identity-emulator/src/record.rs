@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::source::Source;
-use crate::text::decode_form;
+use crate::text::{decode_form, is_guid};
 
 /// One request as it arrived, secrets included: this is a tool for tests.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct Request {
     pub(crate) time: SystemTime,
     pub(crate) since_start: Duration,
     pub(crate) status: Option<u16>,
+    /// What Entra calls the request in its answer.
+    pub(crate) trace_id: String,
 }
 
 impl Request {
@@ -69,6 +71,11 @@ impl Request {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         first(&self.headers, |other| other.eq_ignore_ascii_case(name))
+    }
+
+    /// What a client calls the request, if it is a GUID, or what Entra calls it.
+    pub(crate) fn correlation_id(&self) -> &str {
+        self.header("client-request-id").filter(|id| is_guid(id)).unwrap_or(&self.trace_id)
     }
 
     /// The body, at most 64 KiB: a longer one is refused and recorded as empty.
@@ -211,6 +218,7 @@ mod tests {
             time: SystemTime::UNIX_EPOCH,
             since_start: Duration::ZERO,
             status: None,
+            trace_id: String::new(),
         }
     }
 

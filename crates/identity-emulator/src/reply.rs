@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::{ExpiryFormat, Plan};
 use crate::endpoints::{Grant, Outcome, Refusal, decide};
+use crate::entra::{Issue, canned};
 use crate::gzip;
 use crate::lock;
 use crate::record::Request;
@@ -38,13 +39,17 @@ pub(crate) fn reply(shared: &Shared, request: &Request, plan: &Plan) -> Reply {
     let mut reply = Reply::default();
     if let Some(raw) = &plan.raw {
         reply.raw = Some(with_token(shared, request, plan, raw));
+    } else if let Some(code) = plan.entra_error {
+        let refusal = canned(code);
+        reply.status = plan.status.unwrap_or(refusal.status);
+        reply.body = json_body(&refusal.body(shared, request));
     } else if let Some(status) = plan.status {
         reply.status = status;
         reply.body = match &plan.body {
             Some(body) => with_token(shared, request, plan, body),
             None => {
                 let refusal = Refusal::new(status, "fault", "The emulator was told to answer so");
-                json_body(&refusal.body(request.source))
+                json_body(&refusal.body(shared, request))
             }
         };
     } else {
@@ -67,8 +72,11 @@ pub(crate) fn reply(shared: &Shared, request: &Request, plan: &Plan) -> Reply {
         reply.body = gzip::store(&reply.body);
         reply.headers.push(("Content-Encoding".to_owned(), "gzip".to_owned()));
     }
-    if plan.date_skew_secs != 0 {
-        let now = epoch_seconds(SystemTime::now());
+    if request.source.is_authority() {
+        authority_headers(request, &mut reply);
+    }
+    let now = epoch_seconds(shared.now(request.source));
+    if plan.date_skew_secs != 0 || (request.source.is_authority() && shared.settings().skew_secs != 0) {
         // The year stays one of four digits.
         let moved = now.saturating_add(plan.date_skew_secs).clamp(0, 253_402_300_799);
         reply.headers.push(("Date".to_owned(), Calendar::from_epoch(moved).http_date()));
@@ -87,7 +95,7 @@ pub(crate) fn reply(shared: &Shared, request: &Request, plan: &Plan) -> Reply {
 fn real(shared: &Shared, request: &Request, plan: &Plan, reply: &mut Reply) {
     reply.status = 200;
     match decide(shared, request) {
-        Outcome::Token(grant) => match token_body(shared, request.source, plan, &grant) {
+        outcome @ (Outcome::Token(_) | Outcome::Issue(_)) => match issued(shared, request, plan, &outcome) {
             Ok((body, token)) => {
                 reply.body = match &plan.body {
                     Some(text) => text.replace("{token}", &token).into_bytes(),
@@ -101,7 +109,7 @@ fn real(shared: &Shared, request: &Request, plan: &Plan, reply: &mut Reply) {
             Err(error) => {
                 let refusal = Refusal::new(500, "internal_error", error.to_string());
                 reply.status = 500;
-                reply.body = json_body(&refusal.body(request.source));
+                reply.body = json_body(&refusal.body(shared, request));
             }
         },
         Outcome::Json(value) => reply.body = json_body(&value),
@@ -113,11 +121,11 @@ fn real(shared: &Shared, request: &Request, plan: &Plan, reply: &mut Reply) {
             reply.status = 401;
             reply.headers.push(("WWW-Authenticate".to_owned(), format!("Basic realm={realm}")));
             let refusal = Refusal::new(401, "unauthorized", "Answer the challenge with the content of the file");
-            reply.body = json_body(&refusal.body(request.source));
+            reply.body = json_body(&refusal.body(shared, request));
         }
         Outcome::Refusal(refusal) => {
             reply.status = refusal.status;
-            reply.body = json_body(&refusal.body(request.source));
+            reply.body = json_body(&refusal.body(shared, request));
         }
     }
 }
@@ -127,11 +135,78 @@ fn with_token(shared: &Shared, request: &Request, plan: &Plan, text: &str) -> Ve
     if !text.contains("{token}") {
         return text.into();
     }
-    let token = match decide(shared, request) {
-        Outcome::Token(grant) => token_body(shared, request.source, plan, &grant).ok(),
-        _ => None,
-    };
-    text.replace("{token}", &token.unwrap_or_default().1).into_bytes()
+    let token = issued(shared, request, plan, &decide(shared, request)).unwrap_or_default();
+    text.replace("{token}", &token.1).into_bytes()
+}
+
+/// The JSON of a token answer, and the token in it; both are empty if none is due.
+fn issued(shared: &Shared, request: &Request, plan: &Plan, outcome: &Outcome<'_>) -> io::Result<(Vec<u8>, String)> {
+    match outcome {
+        Outcome::Token(grant) => token_body(shared, request.source, plan, grant),
+        Outcome::Issue(issue) => issue_body(shared, request.source, plan, issue),
+        _ => Ok((Vec::new(), String::new())),
+    }
+}
+
+/// What Entra sends with every answer.
+fn authority_headers(request: &Request, reply: &mut Reply) {
+    let is_token = request.path.ends_with("/token") || request.path.ends_with("/token/");
+    let caching = if is_token { "no-store, no-cache" } else { "max-age=86400, private" };
+    reply.headers.push(("Cache-Control".to_owned(), caching.to_owned()));
+    if is_token {
+        reply.headers.push(("Pragma".to_owned(), "no-cache".to_owned()));
+    }
+    reply.headers.push(("x-ms-request-id".to_owned(), request.trace_id.clone()));
+    if request.header("return-client-request-id").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        reply.headers.push(("client-request-id".to_owned(), request.correlation_id().to_owned()));
+    }
+}
+
+/// The JSON of an answer of Entra, or of an issuer that it trusts, and the token in it.
+fn issue_body(shared: &Shared, source: Source, plan: &Plan, issue: &Issue) -> io::Result<(Vec<u8>, String)> {
+    let settings = shared.settings();
+    let now = epoch_seconds(shared.now(source));
+    let lifetime = plan.lifetime_secs.unwrap_or(issue.lifetime_secs);
+    let expires = now.saturating_add(lifetime);
+    let token = shared.signer.sign_issue(issue, now, expires)?;
+    let mut fields = issue.fields.clone();
+    fields.insert(issue.token_field.to_owned(), token.clone().into());
+    if source.is_authority() {
+        let usual = if settings.expires_in_text { ExpiryFormat::Text } else { ExpiryFormat::Number };
+        let expires_in = seconds_format(plan.expires_in.unwrap_or(usual));
+        let refresh_in = plan.refresh_in_secs.or(settings.refresh_in_secs);
+        let times = [
+            ("expires_in", expires_in, Some(lifetime)),
+            ("ext_expires_in", usual, Some(lifetime)),
+            ("expires_on", plan.expires_on.unwrap_or(ExpiryFormat::Absent), Some(expires)),
+            ("refresh_in", usual, refresh_in),
+        ];
+        for (name, format, seconds) in times {
+            if let Some(value) = seconds.and_then(|seconds| expiry(seconds, format)) {
+                fields.insert(name.to_owned(), value);
+            }
+        }
+    }
+    Ok((json_body(&Value::Object(bent(fields, plan))), token))
+}
+
+/// The fields of a token answer as the plan wants them.
+fn bent(mut fields: Map<String, Value>, plan: &Plan) -> Map<String, Value> {
+    for (name, value) in &plan.fields {
+        fields.insert(name.clone(), value.clone());
+    }
+    for name in &plan.omit {
+        fields.remove(name);
+    }
+    fields
+}
+
+/// The forms that a number of seconds can have which is no point in time.
+fn seconds_format(format: ExpiryFormat) -> ExpiryFormat {
+    match format {
+        ExpiryFormat::Absent | ExpiryFormat::Number | ExpiryFormat::Fraction => format,
+        _ => ExpiryFormat::Text,
+    }
 }
 
 /// The JSON of a token answer, and the token in it.
@@ -158,10 +233,6 @@ fn token_body(shared: &Shared, source: Source, plan: &Plan, grant: &Grant<'_>) -
     for (name, value) in &grant.named {
         fields.insert((*name).to_owned(), value.clone().into());
     }
-    let seconds_format = |format| match format {
-        ExpiryFormat::Absent | ExpiryFormat::Number | ExpiryFormat::Fraction => format,
-        _ => ExpiryFormat::Text,
-    };
     let expires_in = seconds_format(plan.expires_in.unwrap_or(style.expires_in));
     let refresh_in =
         seconds_format(if style.expires_in == ExpiryFormat::Absent { style.expires_on } else { style.expires_in });
@@ -179,13 +250,7 @@ fn token_body(shared: &Shared, source: Source, plan: &Plan, grant: &Grant<'_>) -
     }
     fields.insert("resource".to_owned(), grant.resource.clone().into());
     fields.insert("token_type".to_owned(), "Bearer".into());
-    for (name, value) in &plan.fields {
-        fields.insert(name.clone(), value.clone());
-    }
-    for name in &plan.omit {
-        fields.remove(name);
-    }
-    Ok((json_body(&Value::Object(fields)), token))
+    Ok((json_body(&Value::Object(bent(fields, plan))), token))
 }
 
 /// How a source writes its times.
@@ -203,6 +268,8 @@ impl Style {
             Source::Imds | Source::AzureArc | Source::CloudShell => (Text, Text, Text),
             Source::AppService | Source::AzureMl => (Absent, Text, Absent),
             Source::ServiceFabric => (Absent, Number, Absent),
+            // They have no grants of a managed identity.
+            _ => (Number, Absent, Number),
         };
         Self { expires_in, expires_on, extended }
     }

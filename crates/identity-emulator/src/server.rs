@@ -183,6 +183,7 @@ async fn read(source: Source, request: hyper::Request<Incoming>) -> (Request, Op
         time: SystemTime::UNIX_EPOCH,
         since_start: Duration::ZERO,
         status: None,
+        trace_id: String::new(),
     };
     (request, refused)
 }

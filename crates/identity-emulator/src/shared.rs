@@ -1,17 +1,20 @@
 //! What all listeners share.
 
 use std::sync::Mutex;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
+use crate::directory::Store;
 use crate::endpoints::{Challenges, Refusal, TokenStore};
 use crate::faults::Faults;
+use crate::files::Files;
 use crate::identity::Identity;
 use crate::lock;
 use crate::record::{Log, Request, Ticket};
 use crate::resource::Resources;
 use crate::source::Source;
+use crate::tls::Authority;
 use crate::token::Signer;
 
 /// The state of an emulator.
@@ -36,6 +39,23 @@ pub(crate) struct Shared {
     pub(crate) thumbprint: String,
     /// The origin of the control listener.
     pub(crate) origin: String,
+    pub(crate) directory: Store,
+    pub(crate) settings: Mutex<Settings>,
+    /// The hosts, with ports, at which Entra answers.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) authority: Authority,
+    pub(crate) files: Files,
+}
+
+/// How Entra behaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) lifetime_secs: i64,
+    pub(crate) refresh_in_secs: Option<i64>,
+    /// `expires_in` as a string of digits.
+    pub(crate) expires_in_text: bool,
+    /// How far Entra's clock is ahead of ours.
+    pub(crate) skew_secs: i64,
 }
 
 /// What clients must show; never printed.
@@ -78,7 +98,22 @@ impl Shared {
         }
     }
 
+    pub(crate) fn settings(&self) -> Settings {
+        *lock(&self.settings)
+    }
+
+    /// The time at that source.
+    pub(crate) fn now(&self, source: Source) -> SystemTime {
+        let now = SystemTime::now();
+        let skew = if source.is_authority() { self.settings().skew_secs } else { 0 };
+        let distance = Duration::from_secs(skew.unsigned_abs());
+        let moved = if skew < 0 { now.checked_sub(distance) } else { now.checked_add(distance) };
+        moved.unwrap_or(now)
+    }
+
     pub(crate) fn record(&self, mut request: Request) -> (Request, Ticket) {
+        // Without randomness no token is signed either: the answer will say so.
+        request.trace_id = self.signer.random_guid().unwrap_or_default();
         request.time = SystemTime::now();
         request.since_start = self.started.elapsed();
         let ticket = lock(&self.log).push(request.clone());

@@ -28,6 +28,65 @@ fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> String {
     text
 }
 
+/// Decodes base64 of either alphabet, padded rightly or not at all; `None` if it is none.
+///
+/// Like Entra, which takes thumbprints in both alphabets and does not mind padding in assertions.
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let bare = text.trim_end_matches('=');
+    if bare.len() != text.len() && (!text.len().is_multiple_of(4) || text.len() - bare.len() > 2) {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(bare.len() / 4 * 3 + 2);
+    for group in bare.as_bytes().chunks(4) {
+        let mut bits = 0_u32;
+        for letter in group {
+            bits = bits << 6
+                | u32::from(match letter {
+                    b'A'..=b'Z' => letter - b'A',
+                    b'a'..=b'z' => letter - b'a' + 26,
+                    b'0'..=b'9' => letter - b'0' + 52,
+                    b'+' | b'-' => 62,
+                    b'/' | b'_' => 63,
+                    _ => return None,
+                });
+        }
+        let count = match group.len() {
+            4 => 3,
+            3 => 2,
+            2 => 1,
+            _ => return None,
+        };
+        let [_, decoded @ ..] = (bits << (6 * (4 - group.len()))).to_be_bytes();
+        bytes.extend(decoded.iter().take(count));
+    }
+    Some(bytes)
+}
+
+/// True for the usual form of a GUID: 8, 4, 4, 4 and 12 hexadecimal digits.
+pub(crate) fn is_guid(text: &str) -> bool {
+    let lengths = [8, 4, 4, 4, 12];
+    let mut parts = text.split('-');
+    lengths.iter().all(|length| {
+        parts.next().is_some_and(|part| part.len() == *length && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    }) && parts.next().is_none()
+}
+
+/// The form of a GUID (version 4) for these bytes.
+pub(crate) fn guid(mut bytes: [u8; 16]) -> String {
+    let [.., version, _, variant, _, _, _, _, _, _, _] = &mut bytes;
+    *version = *version & 0x0f | 0x40;
+    *variant = *variant & 0x3f | 0x80;
+    let digits = hex(&bytes);
+    let mut text = String::with_capacity(36);
+    for (place, digit) in digits.chars().enumerate() {
+        if [8, 12, 16, 20].contains(&place) {
+            text.push('-');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -105,6 +164,12 @@ impl Calendar {
         }
     }
 
+    /// The form of the timestamps in Entra's errors: `2026-11-23 05:39:05Z`.
+    pub(crate) fn entra_timestamp(&self) -> String {
+        let Self { year, month, day, hour, minute, second, .. } = self;
+        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// The form of the `Date` header (RFC 9110, section 5.6.7).
     pub(crate) fn http_date(&self) -> String {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -145,6 +210,35 @@ mod tests {
         }
         assert_eq!(base64_url(&[0xfb, 0xff]), "-_8");
         assert_eq!(hex(&[0, 0xaf]), "00af");
+    }
+
+    #[test]
+    fn base64_of_both_alphabets_is_decoded() {
+        for (text, bytes) in [
+            ("", &b""[..]),
+            ("Zg", b"f"),
+            ("Zg==", b"f"),
+            ("Zm8=", b"fo"),
+            ("Zm9v", b"foo"),
+            ("-_8", b"\xfb\xff"),
+            ("+/8=", b"\xfb\xff"),
+        ] {
+            assert_eq!(decode_base64(text).as_deref(), Some(bytes), "{text}");
+        }
+        for broken in ["Z", "Zg=", "Zg===", "Z g", "Zm9v====", "Zm9v=", "Zg==Zg=="] {
+            assert_eq!(decode_base64(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn guids_have_their_form() {
+        assert_eq!(guid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert!(is_guid(&guid([0; 16])));
+        for other in
+            ["", "contoso.example", "ffffffff-ffff-4fff-bfff-fffffffffffg", "ffffffff-ffff-4fff-bfff-ffffffffffff-"]
+        {
+            assert!(!is_guid(other), "{other}");
+        }
     }
 
     #[test]

@@ -1,18 +1,24 @@
-//! The certificate of the Service Fabric endpoint.
+//! The certificates of the listeners that speak TLS.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
 use ring::digest;
 use rustls::ServerConfig;
-use rustls::crypto::ring::default_provider;
+use rustls::crypto::ring::{default_provider, sign::any_ecdsa_type};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
+use crate::lock;
 use crate::text::hex;
-use crate::token::KEY_PEM;
+use crate::token::TEST_KEY_PEM;
 
 /// A self-signed certificate, ready to serve.
 pub(crate) struct SelfSigned {
@@ -27,7 +33,7 @@ pub(crate) struct SelfSigned {
 /// The key is a fresh one of P-256, or the public RSA test key: ring makes no RSA keys.
 pub(crate) fn self_signed(rsa: bool) -> io::Result<SelfSigned> {
     let key = if rsa {
-        let der = PrivatePkcs8KeyDer::from_pem_slice(KEY_PEM.as_bytes()).map_err(io::Error::other)?;
+        let der = PrivatePkcs8KeyDer::from_pem_slice(TEST_KEY_PEM.as_bytes()).map_err(io::Error::other)?;
         KeyPair::try_from(&der).map_err(io::Error::other)?
     } else {
         KeyPair::generate().map_err(io::Error::other)?
@@ -48,4 +54,85 @@ pub(crate) fn self_signed(rsa: bool) -> io::Result<SelfSigned> {
         thumbprint: hex(thumbprint.as_ref()).to_uppercase(),
         pem: certificate.pem(),
     })
+}
+
+/// Certificates of a CA that exists in memory only, ready to serve; they can be exchanged for others at any time.
+pub(crate) struct Authority {
+    names: Vec<String>,
+    served: Arc<Served>,
+}
+
+/// What the listener shows, and the CA that clients have to trust for it.
+struct Served {
+    /// The only server name that is served; any if absent.
+    only: Option<String>,
+    now: Mutex<Shown>,
+}
+
+struct Shown {
+    key: Arc<CertifiedKey>,
+    ca_pem: String,
+}
+
+impl Authority {
+    /// A CA and a certificate of it for these names.
+    pub(crate) fn new(names: Vec<String>, only: Option<String>) -> io::Result<Self> {
+        let shown = issue(&names)?;
+        Ok(Self { names, served: Arc::new(Served { only, now: Mutex::new(shown) }) })
+    }
+
+    /// Exchanges the CA and the certificate; connections that are open stay as they are.
+    pub(crate) fn rotate(&self) -> io::Result<()> {
+        let shown = issue(&self.names)?;
+        *lock(&self.served.now) = shown;
+        Ok(())
+    }
+
+    /// The certificate of the CA of now.
+    pub(crate) fn ca_pem(&self) -> String {
+        lock(&self.served.now).ca_pem.clone()
+    }
+
+    pub(crate) fn acceptor(&self) -> io::Result<TlsAcceptor> {
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&self.served) as Arc<dyn ResolvesServerCert>);
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+impl ResolvesServerCert for Served {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let wanted = self.only.as_deref().is_none_or(|only| hello.server_name() == Some(only));
+        wanted.then(|| Arc::clone(&lock(&self.now).key))
+    }
+}
+
+impl std::fmt::Debug for Served {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Served").field("only", &self.only).finish_non_exhaustive()
+    }
+}
+
+fn issue(names: &[String]) -> io::Result<Shown> {
+    let mut params = CertificateParams::new(Vec::new()).map_err(io::Error::other)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(DnType::CommonName, "identity-emulator CA, for tests only");
+    let key = KeyPair::generate().map_err(io::Error::other)?;
+    let ca = CertifiedIssuer::self_signed(params, key).map_err(io::Error::other)?;
+
+    let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
+    params.distinguished_name.push(DnType::CommonName, "identity-emulator");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate().map_err(io::Error::other)?;
+    let leaf = params.signed_by(&key, &ca).map_err(io::Error::other)?;
+    let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let key = any_ecdsa_type(&der).map_err(io::Error::other)?;
+    let key = CertifiedKey::new(vec![leaf.der().clone()], key);
+    Ok(Shown { key: Arc::new(key), ca_pem: ca.pem() })
 }

@@ -11,12 +11,16 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 
+use crate::entra::Issue;
 use crate::identity::Identity;
-use crate::text::{base64, base64_url, epoch_seconds, hex};
+use crate::text::{base64, base64_url, epoch_seconds, guid, hex};
 
-/// The public test key, PKCS#8; also the key of an RSA certificate for Service Fabric.
-pub(crate) const KEY_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY.pem");
-const CERTIFICATE_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY.crt.pem");
+/// The public test key, an RSA one of 2048 bits, PKCS#8: it signs all tokens, and the assertions of [`CERTIFICATE_CLIENT_ID`](crate::CERTIFICATE_CLIENT_ID).
+///
+/// Anybody can read it: nothing real may trust it.
+pub const TEST_KEY_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY.pem");
+/// The self-signed certificate of [`TEST_KEY_PEM`].
+pub const TEST_CERTIFICATE_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY.crt.pem");
 
 /// Signs tokens as one tenant.
 pub(crate) struct Signer {
@@ -29,8 +33,8 @@ pub(crate) struct Signer {
 
 impl Signer {
     pub(crate) fn new(tenant_id: &str) -> io::Result<Self> {
-        let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(KEY_PEM.as_bytes()).map_err(io::Error::other)?;
-        let certificate = CertificateDer::from_pem_slice(CERTIFICATE_PEM.as_bytes()).map_err(io::Error::other)?;
+        let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(TEST_KEY_PEM.as_bytes()).map_err(io::Error::other)?;
+        let certificate = CertificateDer::from_pem_slice(TEST_CERTIFICATE_PEM.as_bytes()).map_err(io::Error::other)?;
         let thumbprint = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &certificate);
         Ok(Self {
             key: KeyPair::from_pkcs8(pkcs8.secret_pkcs8_der()).map_err(io::Error::other)?,
@@ -43,6 +47,17 @@ impl Signer {
 
     pub(crate) fn tenant_id(&self) -> &str {
         &self.tenant_id
+    }
+
+    pub(crate) fn random_guid(&self) -> io::Result<String> {
+        let mut bytes = [0; 16];
+        self.random.fill(&mut bytes).map_err(|_| io::Error::other("no randomness from the system"))?;
+        Ok(guid(bytes))
+    }
+
+    /// The key that signs everything here, for checking its signatures.
+    pub(crate) fn public_key(&self) -> PublicKeyComponents<Vec<u8>> {
+        PublicKeyComponents::from(self.key.public())
     }
 
     /// Random bytes as hexadecimal digits, two per byte.
@@ -64,8 +79,7 @@ impl Signer {
     ) -> io::Result<String> {
         let issued = epoch_seconds(now).saturating_sub(300).min(expires.saturating_sub(1));
         let issuer = self.issuer();
-        let header = json!({ "typ": "JWT", "alg": "RS256", "x5t": self.key_id, "kid": self.key_id });
-        let claims = json!({
+        self.sign_claims(&json!({
             "aud": resource,
             "iss": issuer,
             "iat": issued,
@@ -82,7 +96,25 @@ impl Signer {
             "uti": self.random_hex::<16>()?,
             "ver": "1.0",
             "xms_mirid": identity.resource_id(),
-        });
+        }))
+    }
+
+    /// The token of an answer, valid from its time until `expires`.
+    ///
+    /// Like Entra's, it says that it was issued five minutes before it was asked for.
+    pub(crate) fn sign_issue(&self, issue: &Issue, now: i64, expires: i64) -> io::Result<String> {
+        let issued = now.saturating_sub(300).min(expires.saturating_sub(1));
+        let mut claims = issue.claims.clone();
+        for (name, time) in [("iat", issued), ("nbf", issued), ("exp", expires)] {
+            claims.insert(name.to_owned(), time.into());
+        }
+        claims.insert("uti".to_owned(), self.random_hex::<16>()?.into());
+        self.sign_claims(&Value::Object(claims))
+    }
+
+    /// A token with exactly these claims.
+    pub(crate) fn sign_claims(&self, claims: &Value) -> io::Result<String> {
+        let header = json!({ "typ": "JWT", "alg": "RS256", "x5t": self.key_id, "kid": self.key_id });
         let mut token = base64_url(header.to_string().as_bytes());
         token.push('.');
         token.push_str(&base64_url(claims.to_string().as_bytes()));
@@ -96,8 +128,8 @@ impl Signer {
     }
 
     /// The key set, as at `/{tenant}/discovery/v2.0/keys`.
-    pub(crate) fn key_set(&self) -> Value {
-        let public = PublicKeyComponents::<Vec<u8>>::from(self.key.public());
+    pub(crate) fn key_set(&self, tenant_id: &str) -> Value {
+        let public = self.public_key();
         json!({ "keys": [{
             "kty": "RSA",
             "use": "sig",
@@ -106,7 +138,7 @@ impl Signer {
             "n": base64_url(&public.n),
             "e": base64_url(&public.e),
             "x5c": [self.certificate],
-            "issuer": self.issuer(),
+            "issuer": format!("https://sts.windows.net/{tenant_id}/"),
         }]})
     }
 

@@ -3,9 +3,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use identity_emulator::{Emulator, Source};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
 
 pub(crate) const STORAGE: &str = "resource=https%3A%2F%2Fstorage.azure.com%2F";
@@ -96,6 +99,67 @@ pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)], body
 
 pub(crate) fn send(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Response {
     Response::parse(&exchange(address, &request(method, target, headers, body)).unwrap())
+}
+
+/// Sends a request to a listener that speaks TLS, by the name `localhost`.
+pub(crate) fn send_tls(emulator: &Emulator, source: Source, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    exchange_tls(emulator.address(source), "localhost", &emulator.ca_pem(), request)
+}
+
+pub(crate) fn exchange_tls(address: SocketAddr, name: &str, ca_pem: &str, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut stream = tls(stream, name, ca_pem);
+    stream.write_all(bytes)?;
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Err(error) if answer.is_empty() => Err(error),
+        _ => Ok(answer),
+    }
+}
+
+pub(crate) fn tls(
+    stream: TcpStream,
+    name: &str,
+    ca_pem: &str,
+) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    rustls::StreamOwned::new(rustls::ClientConnection::new(Arc::new(config), name).unwrap(), stream)
+}
+
+/// The request for a token with these form fields.
+pub(crate) fn token_request(tenant: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    request("POST", &format!("/{tenant}/oauth2/v2.0/token"), &headers, &form(fields))
+}
+
+/// Asks Entra for a token.
+pub(crate) fn token(emulator: &Emulator, tenant: &str, fields: &[(&str, &str)]) -> Response {
+    Response::parse(&send_tls(emulator, Source::Entra, &token_request(tenant, fields)).unwrap())
+}
+
+/// Asks Entra for a document.
+pub(crate) fn document(emulator: &Emulator, target: &str) -> Response {
+    Response::parse(&send_tls(emulator, Source::Entra, &request("GET", target, &[], "")).unwrap())
+}
+
+/// The fields as a form, every byte escaped that might need it.
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
+    let escape = |text: &str| -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        text.bytes()
+            .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+            .collect()
+    };
+    let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+    pairs.join("&")
 }
 
 /// A token from IMDS, as a client asks for one.

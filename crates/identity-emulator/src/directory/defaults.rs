@@ -1,0 +1,64 @@
+//! The directory that an emulator has when nobody gives it another.
+
+use std::time::SystemTime;
+
+use crate::directory::{App, Directory, Tenant};
+
+/// The domain name of the home tenant.
+pub const TENANT_DOMAIN: &str = "contoso.example";
+/// A second tenant, which knows [`WEB_CLIENT_ID`] too.
+pub const OTHER_TENANT_ID: &str = "7e57ab1e-0000-4000-8000-000000000009";
+/// The domain name of the second tenant.
+pub const OTHER_TENANT_DOMAIN: &str = "fabrikam.example";
+/// An application with a client secret, known in both tenants.
+pub const WEB_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e0";
+/// The secret of [`WEB_CLIENT_ID`]; public, so it protects nothing.
+pub const WEB_CLIENT_SECRET: &str = "PUBLIC-test~secret.of_the-emulator0123456";
+/// An application with a certificate, [`TEST_CERTIFICATE_PEM`](crate::TEST_CERTIFICATE_PEM).
+pub const CERTIFICATE_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e1";
+/// An application that trusts the tokens of the emulated Kubernetes cluster, of Azure Pipelines, of GitHub Actions and of
+/// the managed identities.
+pub const FEDERATED_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e2";
+/// An application whose only secret, [`EXPIRED_CLIENT_SECRET`], has expired.
+pub const EXPIRED_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e3";
+/// The secret of [`EXPIRED_CLIENT_ID`], expired since 2020.
+pub const EXPIRED_CLIENT_SECRET: &str = "PUBLIC-test~secret.that_has-expired012345";
+/// An application with the secret [`WEB_CLIENT_SECRET`] that an administrator has disabled.
+pub const DISABLED_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e4";
+
+/// The issuer of the tokens of the emulated Kubernetes cluster.
+pub const KUBERNETES_ISSUER: &str = "https://westeurope.oic.prod-aks.azure.com/7e57ab1e-0000-4000-8000-000000000001/7e57ab1e-0000-4000-8000-0000000000f0/";
+/// The service account whose token is written to a file.
+pub const KUBERNETES_SUBJECT: &str = "system:serviceaccount:default:workload";
+/// The issuer of the tokens of Azure Pipelines.
+pub const PIPELINES_ISSUER: &str = "https://vstoken.dev.azure.com/7e57ab1e-0000-4000-8000-0000000000f1";
+/// The service connection of Azure Pipelines, as a subject.
+pub const PIPELINES_SUBJECT: &str = "sc://contoso/emulator/azure";
+/// The id of the one service connection that Azure Pipelines knows.
+pub const SERVICE_CONNECTION_ID: &str = "7e57ab1e-0000-4000-8000-0000000000f2";
+/// The issuer of the tokens of GitHub Actions.
+pub const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
+/// The branch for which GitHub Actions runs a job.
+pub const GITHUB_SUBJECT: &str = "repo:contoso/emulator:ref:refs/heads/main";
+
+impl Directory {
+    /// The built-in directory, its home tenant of this id.
+    pub(crate) fn built_in(tenant_id: &str) -> Self {
+        Self {
+            tenants: vec![
+                Tenant::new(tenant_id).domain(TENANT_DOMAIN),
+                Tenant::new(OTHER_TENANT_ID).domain(OTHER_TENANT_DOMAIN),
+            ],
+            apps: vec![
+                App::new(WEB_CLIENT_ID).name("web").tenant(tenant_id).tenant(OTHER_TENANT_ID).secret(WEB_CLIENT_SECRET),
+                App::new(EXPIRED_CLIENT_ID)
+                    .name("expired")
+                    .secret_until(EXPIRED_CLIENT_SECRET, SystemTime::UNIX_EPOCH + EXPIRED_SINCE),
+                App::new(DISABLED_CLIENT_ID).name("disabled").secret(WEB_CLIENT_SECRET).disabled(),
+            ],
+        }
+    }
+}
+
+/// The first of January 2020.
+const EXPIRED_SINCE: std::time::Duration = std::time::Duration::from_secs(1_577_836_800);

@@ -1,0 +1,62 @@
+//! Entra's token service.
+
+mod client;
+mod client_credentials;
+mod discovery;
+mod error;
+mod form;
+mod scope;
+mod tenant;
+
+use serde_json::{Map, Value};
+
+use error::known;
+pub(crate) use error::{Detail, body, canned};
+
+use crate::endpoints::{Outcome, Refusal};
+use crate::record::Request;
+use crate::shared::Shared;
+use form::Form;
+use tenant::Realm;
+
+/// A token that may be issued, by Entra or by an issuer that it trusts.
+pub(crate) struct Issue {
+    /// The claims, without `iat`, `nbf` and `exp`.
+    pub(crate) claims: Map<String, Value>,
+    /// The name of the field that has the token.
+    pub(crate) token_field: &'static str,
+    /// The other fields of the answer, without times.
+    pub(crate) fields: Map<String, Value>,
+    pub(crate) lifetime_secs: i64,
+}
+
+/// Answers a request to one of Entra's listeners.
+pub(crate) fn decide(shared: &Shared, request: &Request) -> Result<Outcome<'static>, Refusal> {
+    let directory = shared.directory.now();
+    let (_, path) = request.path.split_once('/').unwrap_or_default();
+    let (realm, rest) = path.split_once('/').unwrap_or((path, ""));
+    match rest {
+        "oauth2/v2.0/token" if realm != "adfs" => token(shared, request, &Realm::find(&directory, realm)?),
+        "oauth2/token" | "oauth2/token/" if realm == "adfs" => token(shared, request, &Realm::find(&directory, realm)?),
+        "discovery/instance" if realm == "common" => discovery::instance(shared, request),
+        "v2.0/.well-known/openid-configuration" | ".well-known/openid-configuration" => {
+            discovery::configuration(request, &Realm::find(&directory, realm)?, rest.starts_with("v2.0"))
+        }
+        "discovery/v2.0/keys" | "discovery/keys" => discovery::keys(shared, request, &Realm::find(&directory, realm)?),
+        _ => Err(Refusal::new(404, "not_found", format!("There is nothing at {}", request.path))),
+    }
+}
+
+/// The token endpoint: one file for each grant.
+fn token(shared: &Shared, request: &Request, realm: &Realm<'_>) -> Result<Outcome<'static>, Refusal> {
+    let form = Form::of(request)?;
+    let grant = form.required("grant_type")?;
+    let issue = match grant {
+        "client_credentials" => client_credentials::issue(shared, request, realm, &form)?,
+        other => {
+            let text = format!("The app requested an unsupported grant type '{other}'.");
+            return Err(known(70003, text));
+        }
+    };
+    Ok(Outcome::Issue(Box::new(issue)))
+}

@@ -1,0 +1,129 @@
+//! Who asks: the application, and the proof that it is the one.
+
+use crate::directory::{App, Tenant};
+use crate::endpoints::Refusal;
+use crate::entra::form::{Form, missing};
+use crate::entra::known;
+use crate::entra::tenant::Realm;
+use crate::record::Request;
+use crate::shared::Shared;
+use crate::text::{decode_base64, decode_form};
+
+/// An application that has proved who it is.
+pub(crate) struct Client<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) tenant: &'a Tenant,
+    /// `appidacr` in tokens: 1 for a secret, 2 for an assertion.
+    pub(crate) strength: &'static str,
+}
+
+impl<'a> Client<'a> {
+    /// The application that a request for the tenant names, not yet authenticated.
+    pub(crate) fn named(
+        realm: &Realm<'a>,
+        tenant: &'a Tenant,
+        request: &Request,
+        form: &Form,
+    ) -> Result<&'a App, Refusal> {
+        let basic = basic(request)?;
+        let client_id = match (form.optional("client_id"), &basic) {
+            (Some(id), Some((other, _))) if !id.eq_ignore_ascii_case(other) => {
+                return Err(known(90100, "The client ids of the request body and of the Authorization header differ."));
+            }
+            (Some(id), _) => id,
+            (None, Some((id, _))) => id.as_str(),
+            (None, None) => return Err(missing("client_id")),
+        };
+        let Some(app) = realm.directory.app(client_id, tenant) else {
+            return Err(known(
+                700_016,
+                format!(
+                    "Application with identifier '{client_id}' was not found in the directory '{}'. This can happen if the application \
+                     has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have \
+                     sent your authentication request to the wrong tenant.",
+                    realm.name
+                ),
+            ));
+        };
+        if app.disabled {
+            return Err(known(7_000_112, format!("Application '{}'({}) is disabled.", app.client_id, app.name)));
+        }
+        Ok(app)
+    }
+
+    /// Checks the proof that the request brings.
+    pub(crate) fn authenticated(
+        shared: &Shared,
+        app: &'a App,
+        tenant: &'a Tenant,
+        request: &Request,
+        form: &Form,
+    ) -> Result<Self, Refusal> {
+        let basic = basic(request)?.map(|(_, secret)| secret);
+        let secret = form.optional("client_secret").map(str::to_owned);
+        let assertion = form.optional("client_assertion");
+        if app.public && (secret.is_some() || basic.is_some() || assertion.is_some()) {
+            return Err(known(
+                700_025,
+                "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.",
+            ));
+        }
+        match (secret, basic, assertion) {
+            (Some(secret), None, None) | (None, Some(secret), None) => {
+                Self::by_secret(shared, request, app, tenant, &secret)
+            }
+            (None, None, None) => Err(known(
+                7_000_218,
+                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+            )),
+            _ => Err(known(90100, "The request must present one client credential, not several.")),
+        }
+    }
+
+    fn by_secret(
+        shared: &Shared,
+        request: &Request,
+        app: &'a App,
+        tenant: &'a Tenant,
+        secret: &str,
+    ) -> Result<Self, Refusal> {
+        let Some(known_secret) = app.secrets.iter().find(|known| known.value == secret) else {
+            return Err(known(
+                7_000_215,
+                format!(
+                    "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the \
+                     client secret ID, for a secret added to app '{}'.",
+                    app.client_id
+                ),
+            ));
+        };
+        if known_secret.expires.is_some_and(|expires| expires <= shared.now(request.source)) {
+            return Err(known(
+                7_000_222,
+                format!(
+                    "The provided client secret keys for app '{}' are expired. Visit the Azure portal to create new keys for your app, \
+                     or consider using certificate credentials for added security.",
+                    app.client_id
+                ),
+            ));
+        }
+        Ok(Self { app, tenant, strength: "1" })
+    }
+}
+
+/// The client id and the secret of an Authorization header (RFC 6749, section 2.3.1).
+fn basic(request: &Request) -> Result<Option<(String, String)>, Refusal> {
+    let Some(value) = request.header("authorization") else { return Ok(None) };
+    let decoded = value
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+        .and_then(|(_, text)| String::from_utf8(decode_base64(text.trim())?).ok());
+    let pair = decoded.as_deref().and_then(|text| text.split_once(':')).and_then(|(id, secret)| {
+        let mut pairs = decode_form(&format!("{id}={secret}"))?;
+        pairs.pop()
+    });
+    match pair {
+        Some(pair) => Ok(Some(pair)),
+        None => Err(known(90100, "The Authorization header cannot be read.")),
+    }
+}

@@ -1,0 +1,111 @@
+//! The documents by which clients find endpoints and keys.
+
+use serde_json::{Value, json};
+
+use crate::endpoints::{Outcome, Refusal};
+use crate::entra::known;
+use crate::entra::tenant::Realm;
+use crate::record::Request;
+use crate::shared::Shared;
+
+/// The hosts of each cloud that lead to the same Entra.
+///
+/// Source: "National clouds", learn.microsoft.com, and the answer of the real endpoint as the official SDKs record it.
+const CLOUDS: [&[&str]; 4] = [
+    &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
+    &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+    &["login.microsoftonline.us", "login.usgovcloudapi.net"],
+    &["login-us.microsoftonline.com"],
+];
+
+/// `GET /common/discovery/instance`: whether a host is one of Entra's, and which others are the same.
+pub(crate) fn instance(shared: &Shared, request: &Request) -> Result<Outcome<'static>, Refusal> {
+    get(request)?;
+    let with_metadata = match request.query_value("api-version") {
+        Some("1.0") => false,
+        Some("1.1") => true,
+        _ => return Err(known(90100, "The api-version is missing or not supported.")),
+    };
+    let endpoint = request.query_value("authorization_endpoint").unwrap_or_default();
+    let (host, path) = endpoint.strip_prefix("https://").and_then(|rest| rest.split_once('/')).unwrap_or_default();
+    let tenant = path.split('/').next().unwrap_or_default();
+    let own = shared.hosts.iter().any(|own| own.eq_ignore_ascii_case(host));
+    let in_cloud = CLOUDS.iter().any(|cloud| cloud.contains(&host));
+    if tenant.is_empty() || !(own || in_cloud) {
+        return Err(known(50049, "Unknown or invalid instance."));
+    }
+    let version = if path.ends_with("/oauth2/v2.0/authorize") { "/v2.0" } else { "" };
+    let found = format!("https://{host}/{tenant}{version}/.well-known/openid-configuration");
+    if !with_metadata {
+        return Ok(Outcome::Json(json!({ "tenant_discovery_endpoint": found })));
+    }
+    let group = |first: &str, cache: &str, aliases: Value| json!({ "preferred_network": first, "preferred_cache": cache, "aliases": aliases });
+    let own_group = own.then(|| group(host, host, json!(shared.hosts)));
+    let clouds = CLOUDS.iter().map(|cloud| {
+        let first = cloud.first().copied().unwrap_or_default();
+        let cache = if cloud.contains(&"login.windows.net") { "login.windows.net" } else { first };
+        group(first, cache, json!(cloud))
+    });
+    let metadata: Vec<Value> = own_group.into_iter().chain(clouds).collect();
+    Ok(Outcome::Json(json!({ "tenant_discovery_endpoint": found, "api-version": "1.1", "metadata": metadata })))
+}
+
+/// The OpenID configuration of a tenant.
+pub(crate) fn configuration(request: &Request, realm: &Realm<'_>, v2: bool) -> Result<Outcome<'static>, Refusal> {
+    get(request)?;
+    let host = request.header("host").unwrap_or("localhost");
+    let base = format!("https://{host}/{}", realm.segment());
+    let methods = ["client_secret_post", "private_key_jwt", "client_secret_basic"];
+    let mut document = json!({
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+        "scopes_supported": ["openid", "profile", "email", "offline_access"],
+        "token_endpoint_auth_methods_supported": methods,
+    });
+    let endpoints: [(&str, Value); 6] = if realm.is_adfs {
+        [
+            ("issuer", base.clone().into()),
+            ("access_token_issuer", format!("https://{host}/adfs/services/trust").into()),
+            ("token_endpoint", format!("{base}/oauth2/token").into()),
+            ("authorization_endpoint", format!("{base}/oauth2/authorize").into()),
+            ("device_authorization_endpoint", format!("{base}/oauth2/devicecode").into()),
+            ("jwks_uri", format!("{base}/discovery/keys").into()),
+        ]
+    } else {
+        let version = if v2 { "v2.0/" } else { "" };
+        let realm_of_issuer = realm.tenant.map_or("{tenantid}", |tenant| tenant.id.as_str());
+        let issuer = if v2 {
+            format!("https://{host}/{realm_of_issuer}/v2.0")
+        } else {
+            format!("https://sts.windows.net/{realm_of_issuer}/")
+        };
+        [
+            ("issuer", issuer.into()),
+            ("cloud_instance_name", "microsoftonline.com".into()),
+            ("token_endpoint", format!("{base}/oauth2/{version}token").into()),
+            ("authorization_endpoint", format!("{base}/oauth2/{version}authorize").into()),
+            ("device_authorization_endpoint", format!("{base}/oauth2/{version}devicecode").into()),
+            ("jwks_uri", format!("{base}/discovery/{version}keys").into()),
+        ]
+    };
+    if let Value::Object(fields) = &mut document {
+        fields.extend(endpoints.map(|(name, value)| (name.to_owned(), value)));
+    }
+    Ok(Outcome::Json(document))
+}
+
+/// The key set of a tenant.
+pub(crate) fn keys(shared: &Shared, request: &Request, realm: &Realm<'_>) -> Result<Outcome<'static>, Refusal> {
+    get(request)?;
+    let realm = realm.tenant.map_or("{tenantid}", |tenant| tenant.id.as_str());
+    Ok(Outcome::Json(shared.signer.key_set(realm)))
+}
+
+fn get(request: &Request) -> Result<(), Refusal> {
+    if request.method == "GET" {
+        return Ok(());
+    }
+    Err(Refusal::new(405, "method_not_allowed", "The HTTP method is not allowed"))
+}

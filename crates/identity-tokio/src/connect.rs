@@ -17,14 +17,12 @@ use tokio::{
     time::sleep,
 };
 
-use crate::target::Target;
-
-/// Connects to the host of `target`, at an address that `reach` allows.
-pub(crate) async fn connect(target: &Target<'_>, reach: Reach) -> Result<TcpStream, TransportError> {
-    let addresses = resolve(target.host, target.port).await?;
-    judge(target.host, &addresses, reach)?;
+/// Connects to a host, at an address that `reach` allows.
+pub(crate) async fn connect(host: &str, port: u16, reach: Reach) -> Result<TcpStream, TransportError> {
+    let addresses = resolve(host, port).await?;
+    judge(host, &addresses, reach)?;
     let stream = race(in_turn(addresses), &|address| Box::pin(connect_to(address))).await;
-    // One small request per connection: nothing is gained by waiting for more to send.
+    // Small requests, one at a time: nothing is gained by waiting for more to send.
     let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
     stream.map_err(|error| TransportError::new(TransportErrorKind::Connect, format!("no connection: {error}")))
 }

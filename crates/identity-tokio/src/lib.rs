@@ -46,12 +46,24 @@ use identity_core::Platform;
 
 mod connect;
 mod env;
+mod http1;
+#[cfg(feature = "tls")]
+mod https;
+#[cfg(feature = "tls")]
+mod options;
+#[cfg(feature = "tls")]
+mod pool;
+#[cfg(feature = "tls")]
+mod proxy;
 mod runtime;
 mod stream;
 mod target;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+
+#[cfg(feature = "tls")]
+pub use self::{options::TransportOptions, tls::trust::Roots};
 
 /// The platform of this process: one for all credentials, so that they share the limits and gates of the endpoints they
 /// call.
@@ -60,15 +72,25 @@ mod transport;
 #[must_use]
 pub fn platform() -> Platform {
     static PLATFORM: OnceLock<Platform> = OnceLock::new();
-    PLATFORM
-        .get_or_init(|| {
-            Platform::new(
-                Arc::new(transport::HyperTransport),
-                Arc::new(runtime::TokioClock),
-                Arc::new(runtime::StdRandom),
-                Arc::new(env::ProcessEnv),
-                Arc::new(runtime::TokioRuntime),
-            )
-        })
-        .clone()
+    PLATFORM.get_or_init(default_platform).clone()
+}
+
+#[cfg(feature = "tls")]
+fn default_platform() -> Platform {
+    platform_with(transport::HyperTransport { https: https::Https::default() })
+}
+
+#[cfg(not(feature = "tls"))]
+fn default_platform() -> Platform {
+    platform_with(transport::HyperTransport {})
+}
+
+fn platform_with(transport: transport::HyperTransport) -> Platform {
+    Platform::new(
+        Arc::new(transport),
+        Arc::new(runtime::TokioClock),
+        Arc::new(runtime::StdRandom),
+        Arc::new(env::ProcessEnv),
+        Arc::new(runtime::TokioRuntime),
+    )
 }

@@ -110,14 +110,6 @@ async fn another_certificate_gets_no_secret() {
 }
 
 #[tokio::test]
-async fn trust_by_roots_is_refused_until_it_exists() {
-    let server = Server::holding("");
-    let url = format!("https://localhost:{}/", server.port);
-    let error = send(quick(Request::new(Method::Get, url))).await.unwrap_err();
-    assert_eq!((error.kind(), server.connections()), (TransportErrorKind::Refused, 0), "{error}");
-}
-
-#[tokio::test]
 async fn servers_that_speak_something_else_fail_the_handshake() {
     // A server hello of TLS 1.1: TLS_RSA_WITH_AES_128_CBC_SHA, no session, no extensions.
     let mut hello = vec![0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];

@@ -92,12 +92,16 @@ async fn what_cannot_be_sent_is_refused_before_a_connection() {
         (Request::new(Method::Get, url.replace("http", "ftp")), "http://"),
         (Request::new(Method::Get, format!("{url}a\r\nx: y")), "control"),
         (Request::new(Method::Get, format!("{url}{}", "x".repeat(70_000))), "path"),
-        (Request::new(Method::Get, url.replace("http", "https")), if cfg!(feature = "tls") { "root" } else { "`tls`" }),
         (Request::new(Method::Get, url.clone()).header("no name", "canary"), "no name"),
         (Request::new(Method::Get, url.clone()).header("", "canary"), "header"),
     ];
+    let https = Request::new(Method::Get, url.replace("http", "https"));
     if cfg!(not(feature = "tls")) {
+        rows.push((https, "`tls`"));
         rows.push((pinned(&url.replace("http", "https")), "msi-service-fabric"));
+    } else if cfg!(not(feature = "tls-native-roots")) {
+        rows.push((https.clone(), "`tls-native-roots`"));
+        rows.push((https, "`tls-webpki-roots`"));
     }
     for value in ["", "canary\r\nx: y", "canary\n", "canary\0", " canary", "can\tary", "c\u{e4}nary"] {
         rows.push((Request::new(Method::Get, url.clone()).header("x-identity-header", value), "x-identity-header"));

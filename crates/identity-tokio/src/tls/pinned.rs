@@ -1,11 +1,8 @@
-//! TLS with a server that is trusted by the digest of its certificate.
+//! A server that is trusted by the digest of its certificate.
 
 use std::{fmt, sync::Arc};
 
-use identity_core::{
-    http::{TransportError, TransportErrorKind},
-    text::hex,
-};
+use identity_core::text::hex;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
@@ -16,50 +13,18 @@ use rustls::{
     crypto::{CryptoProvider, ring::default_provider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-
-use crate::{stream::Stream, target::Target};
-
-/// Secures a connection. Nothing but the handshake is written before the server has proved who it is.
-pub(crate) async fn secure(
-    stream: TcpStream,
-    target: &Target<'_>,
-    thumbprint: [u8; 20],
-) -> Result<Stream, TransportError> {
-    let tls = |error: String| TransportError::new(TransportErrorKind::Tls, error);
-    let name = ServerName::try_from(target.host.to_owned())
-        .map_err(|error| TransportError::new(TransportErrorKind::Refused, format!("{}: {error}", target.host)))?;
+/// A configuration that trusts the certificate with this thumbprint.
+pub(crate) fn config(thumbprint: [u8; 20]) -> Result<ClientConfig, Error> {
     let provider = Arc::new(default_provider());
     let verifier = Arc::new(Pinned { thumbprint, provider: Arc::clone(&provider) });
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| tls(error.to_string()))?
+        .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     // Every connection proves the certificate anew.
     config.resumption = Resumption::disabled();
-    match TlsConnector::from(Arc::new(config)).connect(name, stream).await {
-        Ok(stream) => Ok(Box::new(stream)),
-        Err(error) => Err(match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-            Some(reason) => tls(explain(reason)),
-            None => {
-                TransportError::new(TransportErrorKind::Closed, format!("the TLS handshake was cut short: {error}"))
-            }
-        }),
-    }
-}
-
-fn explain(reason: &Error) -> String {
-    match reason {
-        Error::InvalidCertificate(CertificateError::Other(OtherError(own))) => own.to_string(),
-        Error::InvalidCertificate(CertificateError::BadSignature) => {
-            "the server did not prove that it holds the key of the pinned certificate; an RSA key needs 2048 to 8192 bits"
-                .to_owned()
-        }
-        other => format!("the TLS handshake failed: {other}"),
-    }
+    Ok(config)
 }
 
 /// Accepts one certificate, whatever its names and dates are and whoever issued it, from a server that holds its key.

@@ -1,0 +1,128 @@
+//! How to speak `https`, as one configuration.
+
+use std::{path::PathBuf, time::Duration};
+
+use identity_core::{Platform, Result};
+
+use crate::{
+    env::ProcessEnv,
+    https::Https,
+    pool::{IDLE_TIMEOUT, MAX_IDLE_PER_HOST, Pool},
+    proxy::Proxies,
+    tls::trust::{Authority, Roots, Trust},
+    transport::HyperTransport,
+};
+
+/// How `https` is spoken: roots, proxy, kept connections. Makes a [`Platform`] of its own.
+///
+/// What is not set is as [`platform()`](crate::platform) has it. Credentials share connections, limits and gates if they
+/// share the platform; make one and clone it.
+///
+/// ```no_run
+/// # fn main() -> Result<(), identity_core::Error> {
+/// let platform = identity_tokio::TransportOptions::new()
+///     .ca_file("/etc/company/root.pem")
+///     .platform()?;
+/// # let _ = platform; Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TransportOptions {
+    roots: Roots,
+    authorities: Vec<Authority>,
+    proxies: Option<Proxies>,
+    max_idle_per_host: usize,
+    idle_timeout: Duration,
+}
+
+impl TransportOptions {
+    /// The system's roots, the environment's proxy, up to 64 idle connections per host for 60 seconds.
+    pub fn new() -> Self {
+        Self {
+            roots: Roots::System,
+            authorities: Vec::new(),
+            proxies: None,
+            max_idle_per_host: MAX_IDLE_PER_HOST,
+            idle_timeout: IDLE_TIMEOUT,
+        }
+    }
+
+    /// Sets the roots that servers are trusted by. The default is [`Roots::System`].
+    ///
+    /// Roots that are not built in fail every `https` request, and the credentials that need one when they are built,
+    /// with [`ErrorKind::InvalidArgument`](identity_core::ErrorKind::InvalidArgument); the message names the feature.
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    /// Trusts the roots in this PEM text, too. May be called more than once.
+    ///
+    /// # Errors
+    ///
+    /// [`platform`](Self::platform) fails with
+    /// [`ErrorKind::InvalidArgument`](identity_core::ErrorKind::InvalidArgument) if the text has no certificate, or one
+    /// that cannot be read.
+    pub fn ca_pem(mut self, pem: impl Into<String>) -> Self {
+        self.authorities.push(Authority::Pem(pem.into()));
+        self
+    }
+
+    /// Trusts the roots in this PEM file of at most 1 MiB, too. May be called more than once.
+    ///
+    /// The file is read by [`platform`](Self::platform) and again before a request that finds it changed (by time, size
+    /// or inode), and when a server's issuer is unknown. A file that cannot be read then leaves the roots as they were and
+    /// writes a warning to the log.
+    ///
+    /// # Errors
+    ///
+    /// [`platform`](Self::platform) fails with
+    /// [`ErrorKind::InvalidArgument`](identity_core::ErrorKind::InvalidArgument) if the file is missing, is no regular
+    /// file, is too large, has no certificate, or one that cannot be read.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.authorities.push(Authority::File(path.into()));
+        self
+    }
+
+    /// Sets how many idle connections per host are kept. The default is 64; 0 keeps none.
+    ///
+    /// All hosts together have at most 256. Only `https` connections are kept.
+    pub fn max_idle_per_host(mut self, connections: usize) -> Self {
+        self.max_idle_per_host = connections;
+        self
+    }
+
+    /// Sets how long an idle connection is kept. The default is 60 seconds; zero keeps none.
+    ///
+    /// No task watches: a connection that has waited longer is closed by the next `https` request.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Uses no proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxies = Some(Proxies::none());
+        self
+    }
+
+    /// Makes the platform. Reads CA files and variables; touches no network and starts no task.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`](identity_core::ErrorKind::InvalidArgument) if a CA or the proxy that was set cannot
+    /// be used. Proxy variables that cannot be used fail the requests that would use them, with the same kind.
+    pub fn platform(self) -> Result<Platform> {
+        let Self { roots, authorities, proxies, max_idle_per_host, idle_timeout } = self;
+        let trust = Trust::new(roots, authorities)?;
+        let proxies = proxies.unwrap_or_else(|| Proxies::from_env(&ProcessEnv));
+        let https = Https { trust, proxies, pool: Pool::new(max_idle_per_host, idle_timeout) };
+        Ok(crate::platform_with(HyperTransport { https }))
+    }
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}

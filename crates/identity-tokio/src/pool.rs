@@ -1,0 +1,157 @@
+//! Open connections that wait for the next request.
+
+use std::{
+    fmt, mem, process,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use identity_core::{Runtime as _, RuntimeId, http::Reach};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{task::yield_now, time::Instant};
+
+use crate::{http1::Live, runtime::TokioRuntime};
+
+/// What two requests have in common that may use one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// The name that the server has proved to have.
+    pub(crate) name: ServerName<'static>,
+    /// How it has proved it.
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) reach: Reach,
+    pub(crate) proxied: bool,
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config)
+            && (self.port, self.reach, self.proxied) == (other.port, other.reach, other.proxied)
+            && self.host == other.host
+            && self.name == other.name
+    }
+}
+
+/// Idle connections, the latest at the end. Nobody watches them: each is looked at when its turn comes.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    idle: Mutex<Vec<Idle>>,
+    max_per_host: usize,
+    timeout: Duration,
+}
+
+struct Idle {
+    key: Key,
+    home: Home,
+    since: Instant,
+    live: Live,
+}
+
+/// Where a connection was opened, which is the only place where it works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Home {
+    process: u32,
+    runtime: Option<RuntimeId>,
+}
+
+impl Home {
+    fn here() -> Self {
+        Self { process: process::id(), runtime: TokioRuntime.current() }
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(max_per_host: usize, timeout: Duration) -> Self {
+        Self { idle: Mutex::default(), max_per_host, timeout }
+    }
+
+    /// A connection that is open as far as this side knows.
+    pub(crate) async fn take(&self, key: &Key) -> Option<Live> {
+        let here = Home::here();
+        let mut is_news = true;
+        while let Some(mut live) = self.pop(key, here) {
+            if is_news {
+                // The runtime looks for what has arrived meanwhile before it goes on: an end that the server has sent
+                // long ago is seen even if nobody has waited for anything since.
+                yield_now().await;
+                is_news = false;
+            }
+            if live.is_idle().await {
+                return Some(live);
+            }
+        }
+        None
+    }
+
+    fn pop(&self, key: &Key, here: Home) -> Option<Live> {
+        let (found, old) = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let old = self.expired(&mut idle, here);
+            let at = idle.iter().rposition(|idle| idle.home == here && idle.key == *key);
+            (at.map(|at| idle.remove(at)), old)
+        };
+        discard(old, here);
+        found.map(|idle| idle.live)
+    }
+
+    /// Keeps a connection, if nothing is under way on it, for the next request.
+    pub(crate) async fn put(&self, key: Key, mut live: Live) {
+        if !live.is_idle().await {
+            return;
+        }
+        let here = Home::here();
+        let old = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut old = self.expired(&mut idle, here);
+            let same = idle.iter().filter(|other| (&other.key.host, other.key.port) == (&key.host, key.port)).count();
+            let entry = Idle { key, home: here, since: Instant::now(), live };
+            if same >= self.max_per_host {
+                old.push(entry);
+            } else {
+                if idle.len() >= MAX_IDLE {
+                    old.push(idle.remove(0));
+                }
+                idle.push(entry);
+            }
+            old
+        };
+        discard(old, here);
+    }
+
+    /// Takes out what has waited too long, and what this process has inherited.
+    fn expired(&self, idle: &mut Vec<Idle>, here: Home) -> Vec<Idle> {
+        let now = Instant::now();
+        idle.extract_if(.., |idle| {
+            idle.home.process != here.process || now.saturating_duration_since(idle.since) >= self.timeout
+        })
+        .collect()
+    }
+}
+
+/// Closes connections, outside the lock.
+fn discard(old: Vec<Idle>, here: Home) {
+    for idle in old {
+        if idle.home.process != here.process {
+            // After a fork the connection, and the list of what the runtime waits for, belong to the parent, too.
+            // Closing would take it off that list.
+            mem::forget(idle);
+        }
+    }
+}
+
+impl fmt::Debug for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idle").field("host", &self.key.host).field("port", &self.key.port).finish_non_exhaustive()
+    }
+}
+
+/// The most idle connections of all hosts together.
+const MAX_IDLE: usize = 256;
+
+/// The most idle connections of one host, unless it is set.
+pub(crate) const MAX_IDLE_PER_HOST: usize = 64;
+
+/// How long a connection may be idle, unless it is set. Servers that we know of wait longer.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -43,6 +43,12 @@ impl Platform {
         Self(Arc::new(Parts { env, ..(*self.0).clone() }))
     }
 
+    /// The same platform with other random numbers. Limits and gates stay shared.
+    #[must_use]
+    pub fn with_random(&self, random: Arc<dyn Random>) -> Self {
+        Self(Arc::new(Parts { random, ..(*self.0).clone() }))
+    }
+
     /// The same platform with another transport, and gates of its own.
     #[must_use]
     pub fn with_transport(&self, transport: Arc<dyn Transport>) -> Self {

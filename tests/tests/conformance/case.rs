@@ -47,11 +47,28 @@ pub(crate) struct Case {
     /// Fragments of the log.
     #[serde(default)]
     pub(crate) logs: Vec<String>,
+    /// What every draw of a random number gives, between 0 (included) and 1.
+    #[serde(default)]
+    pub(crate) random: f64,
 }
 
+/// Which credential, and its options by the names of their setters.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Builder {
+    /// `managed-identity` if absent.
+    pub(crate) name: Option<String>,
+    pub(crate) tenant_id: Option<String>,
+    pub(crate) client_secret: Option<String>,
+    /// What the callback gives, one after the other; the last one stays. One that starts with `error:` is a failure.
+    pub(crate) assertions: Vec<String>,
+    pub(crate) authority: Option<String>,
+    pub(crate) additionally_allowed_tenants: Vec<String>,
+    pub(crate) disable_instance_discovery: bool,
+    pub(crate) region: Option<String>,
+    pub(crate) failure_memory_secs: Option<u64>,
+    pub(crate) cache_capacity: Option<usize>,
+    pub(crate) require_granted_scopes: bool,
     pub(crate) client_id: Option<String>,
     pub(crate) object_id: Option<String>,
     pub(crate) resource_id: Option<String>,
@@ -67,6 +84,7 @@ pub(crate) struct Call {
     #[serde(default = "storage")]
     pub(crate) scopes: Vec<String>,
     pub(crate) claims: Option<String>,
+    pub(crate) tenant_id: Option<String>,
     #[serde(default)]
     pub(crate) cae: bool,
     /// Whether a chain calls.
@@ -101,6 +119,12 @@ pub(crate) struct Failure {
     pub(crate) retry_after_secs: Option<f64>,
     #[serde(default)]
     pub(crate) entra_codes: Vec<u32>,
+    /// Not looked at if absent.
+    pub(crate) correlation_id: Option<String>,
+    /// Not looked at if absent.
+    pub(crate) trace_id: Option<String>,
+    /// The claims that the service demands.
+    pub(crate) claims: Option<String>,
 }
 
 /// A request as it must have been sent.
@@ -116,6 +140,14 @@ pub(crate) struct Asked {
     /// All of them; `*` for any value.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Option<String>,
+    /// The body as a form, in any order; `*` for any value.
+    pub(crate) form: Option<BTreeMap<String, String>>,
+    /// Whether the request may go through a proxy; those that carry a form may, the others may not, if absent.
+    pub(crate) proxy: Option<bool>,
+    /// The only roots that it trusts.
+    pub(crate) roots: Option<String>,
+    /// The server's name for TLS, if it is not the URL's host.
+    pub(crate) server_name: Option<String>,
 }
 
 /// One row of `http.json`.
@@ -163,14 +195,20 @@ impl Folder {
 
     /// What must show nowhere: secrets of variables, keys in files, tokens in answers.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        let variables = self.env.iter().filter(|(name, _)| ["IDENTITY_HEADER", "MSI_SECRET"].contains(&name.as_str()));
+        let variables = self.env.iter().filter(|(name, _)| SECRET_VARIABLES.contains(&name.as_str()));
         let variables = variables.map(|(_, value)| value.clone());
         let keys = self.files.values().map(|content| String::from_utf8_lossy(content).into_owned());
         let tokens = self.replies.iter().filter_map(|reply| reply.json.as_ref()?.get("access_token")?.as_str());
-        let all = variables.chain(keys).chain(tokens.map(str::to_owned)).chain(self.case.secrets.iter().cloned());
+        let told = self.case.credential.client_secret.iter().chain(&self.case.credential.assertions).cloned();
+        let all = variables.chain(keys).chain(tokens.map(str::to_owned)).chain(told);
+        let all = all.chain(self.case.secrets.iter().cloned()).filter(|secret| !secret.starts_with("error:"));
         all.map(|secret| secret.trim().to_owned()).filter(|secret| secret.len() >= 4).collect()
     }
 }
+
+/// Variables that hold a secret.
+const SECRET_VARIABLES: [&str; 4] =
+    ["IDENTITY_HEADER", "MSI_SECRET", "SYSTEM_ACCESSTOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
 
 fn collect(folder: &Path, path: String, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());

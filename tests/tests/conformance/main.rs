@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "the folders are read from the disk")]
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends when it is not so")]
 
+mod build;
 mod case;
 mod run;
 mod self_test;

@@ -9,13 +9,13 @@ use std::{
 use identity_core::{
     AccessToken, CallContext, Clock as _, Error, Result as TokenResult, TokenCredential, TokenRequestOptions,
     fakes::{FakeClock, join_all},
-    http::Request,
+    http::{Proxy, Request, ServerTrust},
 };
-use identity_msi::{ManagedIdentityCredential, ManagedIdentityCredentialBuilder};
 use identity_tests::{Logs, find_secret, shown};
 
 use crate::{
-    case::{Asked, Builder, Call, Failure, Folder},
+    build::build,
+    case::{Asked, Call, Failure, Folder},
     world::World,
 };
 
@@ -58,10 +58,13 @@ fn steers(c: char) -> bool {
 /// Builds and calls; collects all that can be printed.
 fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), String> {
     let case = &folder.case;
-    let builder = builder(&case.credential);
-    let _ = write!(visible, "{builder:?} {builder:#?}");
-    let credential = match (builder.build_with(&world.platform), &case.build) {
-        (Ok(credential), None) => credential,
+    let credential = match (build(&case.credential, &world.platform, visible), &case.build) {
+        (Ok(built), None) => {
+            if case.chosen.as_deref().is_some_and(|chosen| chosen != built.source) {
+                return Err(format!("chose {}, expected {:?}", built.source, case.chosen));
+            }
+            built.credential
+        }
         (Err(error), Some(expected)) => {
             visible.push_str(&shown(&error));
             return compare_failure(expected, &error);
@@ -69,9 +72,6 @@ fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), Str
         (Ok(_), Some(expected)) => return Err(format!("was built, expected {expected:?}")),
         (Err(error), None) => return Err(format!("was not built: {error}")),
     };
-    if case.chosen.as_deref().is_some_and(|chosen| chosen != credential.source()) {
-        return Err(format!("chose {}, expected {:?}", credential.source(), case.chosen));
-    }
     for (number, call) in (1..).zip(&case.calls) {
         if let Some(at) = call.at_secs {
             let wait = Duration::from_secs_f64(at).saturating_sub(world.clock.elapsed());
@@ -79,7 +79,7 @@ fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), Str
             world.sim.run(world.clock.sleep(wait));
         }
         let start = world.clock.elapsed();
-        let results = get(world, &credential, call);
+        let results = get(world, credential.as_ref(), call);
         let took = (world.clock.elapsed() - start).as_secs_f64();
         world.sim.settle();
         let _ = write!(visible, "{credential:?} {credential:#?} {results:?} {results:#?} ");
@@ -93,28 +93,14 @@ fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), Str
     Ok(())
 }
 
-fn builder(told: &Builder) -> ManagedIdentityCredentialBuilder {
-    let mut builder = ManagedIdentityCredential::builder();
-    if let Some(id) = &told.client_id {
-        builder = builder.client_id(id);
-    }
-    if let Some(id) = &told.object_id {
-        builder = builder.object_id(id);
-    }
-    if let Some(id) = &told.resource_id {
-        builder = builder.resource_id(id);
-    }
-    if told.allow_remote_endpoint {
-        builder = builder.allow_remote_endpoint();
-    }
-    builder
-}
-
-fn get(world: &World, credential: &ManagedIdentityCredential, call: &Call) -> Vec<TokenResult<AccessToken>> {
+fn get(world: &World, credential: &dyn TokenCredential, call: &Call) -> Vec<TokenResult<AccessToken>> {
     let scopes: Vec<&str> = call.scopes.iter().map(String::as_str).collect();
     let mut options = TokenRequestOptions::new();
     if let Some(claims) = &call.claims {
         options = options.with_claims(claims);
+    }
+    if let Some(tenant) = &call.tenant_id {
+        options = options.with_tenant_id(tenant);
     }
     if call.cae {
         options = options.enable_cae();
@@ -176,6 +162,15 @@ fn compare_failure(expected: &Failure, error: &Error) -> Result<(), String> {
     if facts != wanted {
         return Err(format!("status, wait, codes are {facts:?}, expected {wanted:?}: {said}"));
     }
+    let ids = [(error.correlation_id(), &expected.correlation_id), (error.trace_id(), &expected.trace_id)];
+    if let Some((found, wanted)) =
+        ids.into_iter().find(|(found, wanted)| wanted.is_some() && *found != wanted.as_deref())
+    {
+        return Err(format!("an id is {found:?}, expected {wanted:?}: {said}"));
+    }
+    if error.claims() != expected.claims.as_deref() {
+        return Err(format!("the claims are {:?}, expected {:?}: {said}", error.claims(), expected.claims));
+    }
     Ok(())
 }
 
@@ -216,8 +211,50 @@ fn compare_request(expected: &Asked, request: &Request) -> Result<(), String> {
         return Err(format!("{start:?} with headers {sent} or other values, expected {:?}", expected.headers));
     }
     let body = request.body.as_ref().map(|body| body.expose());
-    if body != expected.body.as_deref() {
+    if let Some(expected) = &expected.form {
+        compare_form(expected, body.unwrap_or_default())?;
+    } else if body != expected.body.as_deref() {
         return Err(format!("{start:?} with body {body:?}, expected {:?}", expected.body));
     }
+    let proxy = if expected.proxy.unwrap_or(expected.form.is_some()) { Proxy::Configured } else { Proxy::Never };
+    let roots = match &request.trust {
+        ServerTrust::OnlyRoots(pem) => Some(&**pem),
+        _ => None,
+    };
+    let sent = (request.proxy, roots, request.server_name.as_deref());
+    let wanted = (proxy, expected.roots.as_deref(), expected.server_name.as_deref());
+    if sent != wanted {
+        return Err(format!("{start:?} with proxy, roots, server name {sent:?}, expected {wanted:?}"));
+    }
     Ok(())
+}
+
+fn compare_form(expected: &BTreeMap<String, String>, body: &str) -> Result<(), String> {
+    let decode = |text: &str| {
+        let bytes = text.as_bytes();
+        let (mut at, mut out) = (0, Vec::new());
+        while let Some(&byte) = bytes.get(at) {
+            let escaped = (byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+            match escaped.map(|digits| u8::from_str_radix(digits, 16)) {
+                Some(Ok(byte)) => (at, out) = (at + 3, [out, vec![byte]].concat()),
+                Some(Err(_)) => return Err(format!("{text:?} is no form text")),
+                None => (at, out) = (at + 1, [out, vec![if byte == b'+' { b' ' } else { byte }]].concat()),
+            }
+        }
+        String::from_utf8(out).map_err(|_| format!("{text:?} is no form text"))
+    };
+    let mut sent = BTreeMap::new();
+    for pair in body.split('&') {
+        let (name, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is no pair"))?;
+        if sent.insert(decode(name)?, decode(value)?).is_some() {
+            return Err(format!("{name} was sent twice"));
+        }
+    }
+    let fits = |(name, value): (&String, &String)| {
+        sent.get(name).is_some_and(|sent| value == sent || value == "*" && !sent.is_empty())
+    };
+    if sent.len() == expected.len() && expected.iter().all(fits) {
+        return Ok(());
+    }
+    Err(format!("the form is {sent:?}, expected {expected:?}"))
 }

@@ -36,6 +36,30 @@ fn a_wrong_token_or_time_is_noticed() {
 }
 
 #[test]
+fn a_wrong_form_or_way_is_noticed() {
+    const SECRET: &str = "client-secret";
+    let form = |folder: &mut Folder, name: &str, value: Option<&str>| {
+        let form = folder.case.requests[0].form.as_mut().unwrap();
+        match value {
+            Some(value) => form.insert(name.to_owned(), value.to_owned()),
+            None => form.remove(name),
+        };
+    };
+    fails(SECRET, "the form is", |folder| form(folder, "scope", Some("other")));
+    fails(SECRET, "the form is", |folder| form(folder, "scope", None));
+    fails(SECRET, "the form is", |folder| form(folder, "more", Some("*")));
+    fails(SECRET, "proxy, roots", |folder| folder.case.requests[0].proxy = Some(false));
+    fails(SECRET, "proxy, roots", |folder| folder.case.requests[0].roots = Some("x".to_owned()));
+    fails(SECRET, "proxy, roots", |folder| folder.case.requests[0].server_name = Some("x".to_owned()));
+    fails("refused-with-claims", "the claims are", |folder| {
+        folder.case.calls[0].failure.as_mut().unwrap().claims = None;
+    });
+    fails("refused-7000215", "an id is", |folder| {
+        folder.case.calls[0].failure.as_mut().unwrap().trace_id = Some("x".to_owned());
+    });
+}
+
+#[test]
 fn a_wrong_failure_is_noticed() {
     let failure = |folder: &mut Folder| folder.case.calls[0].failure.clone().unwrap();
     let with = |folder: &mut Folder, failure: Failure| folder.case.calls[0].failure = Some(failure);

@@ -9,7 +9,7 @@ use std::{
 
 use identity_core::{
     Clock as _, Platform,
-    fakes::{FakeClock, FakeEnv, FakeTransport, Sim, json, platform},
+    fakes::{FakeClock, FakeEnv, FakeTransport, FixedRandom, Sim, json, platform},
     http::{Reach, Request, Response, TransportError, TransportErrorKind},
 };
 
@@ -51,7 +51,8 @@ impl World {
         for (path, target) in &folder.case.links {
             env.link(path, target);
         }
-        let platform = platform(&clock, &transport, &env);
+        let random = FixedRandom((folder.case.random * 2f64.powi(64)) as u64);
+        let platform = platform(&clock, &transport, &env).with_random(Arc::new(random));
         Self { sim: Sim::new(&clock), clock, env, platform, script }
     }
 

@@ -118,6 +118,9 @@ impl Https {
     ) -> std::result::Result<Stream, Failure> {
         let stream = match via {
             None => plain(connect(&key.host, key.port, key.reach).await?),
+            #[cfg(feature = "proxy")]
+            Some(proxy) => proxy.tunnel(&key.host, key.port, &self.trust).await?,
+            #[cfg(not(feature = "proxy"))]
             Some(none) => match *none {},
         };
         secure(stream, key.name.clone(), config).await

@@ -2,8 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
+#[cfg(feature = "proxy")]
+use identity_core::{Error, ErrorKind, Secret};
 use identity_core::{Platform, Result};
 
+#[cfg(feature = "proxy")]
+use crate::proxy::Proxy;
 use crate::{
     env::ProcessEnv,
     https::Https,
@@ -30,9 +34,19 @@ use crate::{
 pub struct TransportOptions {
     roots: Roots,
     authorities: Vec<Authority>,
-    proxies: Option<Proxies>,
+    proxies: Option<Chosen>,
+    #[cfg(feature = "proxy")]
+    exceptions: String,
     max_idle_per_host: usize,
     idle_timeout: Duration,
+}
+
+/// What was set in place of the environment's proxy.
+#[derive(Clone, Debug)]
+enum Chosen {
+    None,
+    #[cfg(feature = "proxy")]
+    Url(Secret),
 }
 
 impl TransportOptions {
@@ -42,6 +56,8 @@ impl TransportOptions {
             roots: Roots::System,
             authorities: Vec::new(),
             proxies: None,
+            #[cfg(feature = "proxy")]
+            exceptions: String::new(),
             max_idle_per_host: MAX_IDLE_PER_HOST,
             idle_timeout: IDLE_TIMEOUT,
         }
@@ -102,7 +118,31 @@ impl TransportOptions {
 
     /// Uses no proxy, whatever the environment says.
     pub fn no_proxy(mut self) -> Self {
-        self.proxies = Some(Proxies::none());
+        self.proxies = Some(Chosen::None);
+        self
+    }
+
+    /// Sends `https` requests through this proxy, `http://[user:password@]host[:port]` or the same with `https`, by
+    /// `CONNECT`. The default is the environment's proxy, which then is not looked at, nor is `NO_PROXY`.
+    ///
+    /// User name and password are percent-encoded. The port is 80, or 443 for `https`, if there is none. An `https` proxy
+    /// proves itself by the same roots as servers do. Metadata endpoints are never asked through a proxy.
+    ///
+    /// # Errors
+    ///
+    /// [`platform`](Self::platform) fails with
+    /// [`ErrorKind::InvalidArgument`](identity_core::ErrorKind::InvalidArgument) if this is no such URL, or a SOCKS proxy.
+    #[cfg(feature = "proxy")]
+    pub fn proxy(mut self, url: impl Into<Secret>) -> Self {
+        self.proxies = Some(Chosen::Url(url.into()));
+        self
+    }
+
+    /// Sets the hosts that [`proxy`](Self::proxy) is not used for, as `NO_PROXY` lists them: names (and all below them),
+    /// addresses and networks such as `10.0.0.0/8`, separated by commas; or `*` alone. The default is none.
+    #[cfg(feature = "proxy")]
+    pub fn proxy_exceptions(mut self, list: impl Into<String>) -> Self {
+        self.exceptions = list.into();
         self
     }
 
@@ -113,10 +153,17 @@ impl TransportOptions {
     /// [`ErrorKind::InvalidArgument`](identity_core::ErrorKind::InvalidArgument) if a CA or the proxy that was set cannot
     /// be used. Proxy variables that cannot be used fail the requests that would use them, with the same kind.
     pub fn platform(self) -> Result<Platform> {
-        let Self { roots, authorities, proxies, max_idle_per_host, idle_timeout } = self;
-        let trust = Trust::new(roots, authorities)?;
-        let proxies = proxies.unwrap_or_else(|| Proxies::from_env(&ProcessEnv));
-        let https = Https { trust, proxies, pool: Pool::new(max_idle_per_host, idle_timeout) };
+        let trust = Trust::new(self.roots, self.authorities)?;
+        let proxies = match self.proxies {
+            None => Proxies::from_env(&ProcessEnv),
+            Some(Chosen::None) => Proxies::none(),
+            #[cfg(feature = "proxy")]
+            Some(Chosen::Url(url)) => {
+                let proxy = Proxy::parse(url.expose()).map_err(|why| Error::new(ErrorKind::InvalidArgument, why))?;
+                Proxies::new(proxy, self.exceptions)
+            }
+        };
+        let https = Https { trust, proxies, pool: Pool::new(self.max_idle_per_host, self.idle_timeout) };
         Ok(crate::platform_with(HyperTransport { https }))
     }
 }

@@ -100,10 +100,33 @@ pub use identity_core::{
 
 #[cfg(feature = "chain")]
 pub use identity_chain::{ChainedTokenCredential, ChainedTokenCredentialBuilder};
+#[cfg(feature = "client-assertion")]
+pub use identity_confidential::{
+    Assertion, AssertionRequest, ClientAssertionCredential, ClientAssertionCredentialBuilder, TokenAssertion,
+};
+#[cfg(feature = "client-secret")]
+pub use identity_confidential::{ClientSecretCredential, ClientSecretCredentialBuilder};
 #[cfg(feature = "msi")]
 pub use identity_msi::{ManagedIdentityCredential, ManagedIdentityCredentialBuilder};
-#[cfg(feature = "msi")]
+#[cfg(any(feature = "client-assertion", feature = "client-secret"))]
+pub use identity_oauth::{AzureAuthorityHosts, KnownAuthorities};
+#[cfg(any(
+    feature = "client-assertion",
+    feature = "client-secret",
+    feature = "msi",
+    feature = "proxy",
+    feature = "tls-native-roots",
+    feature = "tls-webpki-roots"
+))]
 pub use identity_tokio::platform;
+#[cfg(any(
+    feature = "client-assertion",
+    feature = "client-secret",
+    feature = "proxy",
+    feature = "tls-native-roots",
+    feature = "tls-webpki-roots"
+))]
+pub use identity_tokio::{Roots, TransportOptions};
 
 /// Compiles the example of the README with the tests.
 #[cfg(all(doctest, feature = "msi"))]

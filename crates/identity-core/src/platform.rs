@@ -172,6 +172,12 @@ pub trait Env: fmt::Debug + Send + Sync {
     /// Whether there is a file of this name. Any failure to tell counts as no.
     fn is_file(&self, path: &Path) -> bool;
 
+    /// Whether every user of the machine may read the file. Where that cannot be told the answer is no.
+    fn is_world_readable(&self, path: &Path) -> bool {
+        let _ = path;
+        false
+    }
+
     /// The path with all symbolic links resolved.
     ///
     /// # Errors

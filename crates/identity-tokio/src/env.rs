@@ -35,6 +35,13 @@ impl Env for ProcessEnv {
         path.is_file()
     }
 
+    #[cfg(unix)]
+    fn is_world_readable(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+
+        fs::metadata(path).is_ok_and(|facts| facts.mode() & 0o004 != 0)
+    }
+
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         fs::canonicalize(path)
     }

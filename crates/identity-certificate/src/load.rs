@@ -1,0 +1,145 @@
+//! From the bytes of a file to a private key and certificates.
+
+use identity_core::{Error, ErrorKind, Result, Secret};
+use zeroize::Zeroizing;
+
+use crate::{
+    der::{OCTET_STRING, Reader},
+    pem,
+    x509::Algorithm,
+};
+
+/// What a file holds.
+#[derive(Default)]
+pub(crate) struct Contents {
+    /// An `RSAPrivateKey` (RFC 8017, appendix A.1.2).
+    pub(crate) key: Option<Zeroizing<Vec<u8>>>,
+    /// DER, in the order of the file.
+    pub(crate) certificates: Vec<Vec<u8>>,
+}
+
+/// Takes the bytes of a file apart.
+pub(crate) fn read(bytes: &[u8], password: Option<&Secret>) -> Result<Contents> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(invalid("it is empty; expected a private key and its certificate, as PEM"));
+    }
+    if bytes.starts_with(&[0xef, 0xbb, 0xbf]) {
+        return Err(invalid("it starts with a byte order mark; save it as plain text without one"));
+    }
+    if bytes.starts_with(&[0xff, 0xfe])
+        || bytes.starts_with(&[0xfe, 0xff])
+        || bytes.iter().take(8).filter(|byte| **byte == 0).count() == 4
+    {
+        return Err(invalid("it is UTF-16 text; save it as plain text (ASCII or UTF-8)"));
+    }
+    let is_pem = bytes.windows(BEGIN.len()).any(|window| window == BEGIN);
+    if is_pem {
+        // Text between the blocks may be in any encoding.
+        return read_pem(&Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()), password);
+    }
+    read_der(bytes, password)
+}
+
+/// Takes the certificates of a PEM text, and no key.
+pub(crate) fn read_certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let mut certificates = Vec::new();
+    for block in pem::blocks(&String::from_utf8_lossy(bytes)) {
+        let block = block.map_err(malformed)?;
+        if is_certificate(block.label) {
+            certificates.push(block.decode().map_err(malformed)?.to_vec());
+        }
+    }
+    Ok(certificates)
+}
+
+fn read_pem(text: &str, password: Option<&Secret>) -> Result<Contents> {
+    let mut contents = Contents::default();
+    for block in pem::blocks(text) {
+        let block = block.map_err(malformed)?;
+        let key = match block.label {
+            label if is_certificate(label) => {
+                contents.certificates.push(block.decode().map_err(malformed)?.to_vec());
+                continue;
+            }
+            label if !label.ends_with("PRIVATE KEY") => continue,
+            _ if block.has_headers => return Err(invalid(OLD_ENCRYPTION)),
+            "RSA PRIVATE KEY" => block.decode().map_err(malformed)?,
+            "PRIVATE KEY" => unwrap_pkcs8(&block.decode().map_err(malformed)?)?,
+            "ENCRYPTED PRIVATE KEY" => decrypt_pkcs8(&block.decode().map_err(malformed)?, password)?,
+            "EC PRIVATE KEY" => return Err(not_rsa(Algorithm::EllipticCurve)),
+            "OPENSSH PRIVATE KEY" => {
+                let advice = "convert it: ssh-keygen -p -m PKCS8 -f FILE";
+                return Err(invalid(format!("its private key is in OpenSSH's own form; {advice}")));
+            }
+            _ => return Err(not_rsa(Algorithm::Other)),
+        };
+        if contents.key.replace(key).is_some() {
+            return Err(invalid("it holds several private keys; expected one"));
+        }
+    }
+    Ok(contents)
+}
+
+fn read_der(bytes: &[u8], _: Option<&Secret>) -> Result<Contents> {
+    let mut outer = Reader::new(bytes);
+    let advice = "expected PEM: text with lines such as -----BEGIN PRIVATE KEY----- and -----BEGIN CERTIFICATE-----";
+    let Some(mut first) = outer.sequence() else {
+        return Err(invalid(format!("it is neither PEM nor PKCS#12; {advice}")));
+    };
+    match first.number() {
+        Some(3) => Err(invalid(
+            "it is a PKCS#12 file, which this build cannot read; turn on the feature certificate-pkcs12, \
+             or convert it: openssl pkcs12 -in FILE -nodes -out NEW.pem",
+        )),
+        _ => Err(invalid(format!("it is binary (DER) and no PKCS#12; {advice}"))),
+    }
+}
+
+/// The `RSAPrivateKey` in a `PrivateKeyInfo` (RFC 5208).
+pub(crate) fn unwrap_pkcs8(der: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let parse = || {
+        let mut info = Reader::new(der).sequence()?;
+        info.number()?;
+        let algorithm = Algorithm::parse(&mut info)?;
+        // Attributes may follow, which ring would refuse.
+        Some((algorithm, info.optional(OCTET_STRING)?))
+    };
+    match parse() {
+        Some((Algorithm::Rsa, key)) => Ok(Zeroizing::new(key.to_vec())),
+        Some((other, _)) => Err(not_rsa(other)),
+        None => Err(invalid("its private key is damaged: it is not PKCS#8")),
+    }
+}
+
+fn decrypt_pkcs8(_: &[u8], _: Option<&Secret>) -> Result<Zeroizing<Vec<u8>>> {
+    Err(invalid(
+        "its private key is encrypted, which this build cannot read; turn on the feature certificate-encrypted, \
+         or store it without: openssl pkcs8 -in FILE -out NEW.pem",
+    ))
+}
+
+fn is_certificate(label: &str) -> bool {
+    matches!(label, "CERTIFICATE" | "X509 CERTIFICATE")
+}
+
+pub(crate) fn not_rsa(algorithm: Algorithm) -> Error {
+    let advice = "Entra ID takes RSA keys of 2048 to 4096 bits for certificates";
+    invalid(format!("its private key is {}; {advice}", algorithm.name()))
+}
+
+fn malformed(error: pem::Malformed) -> Error {
+    invalid(match error {
+        pem::Malformed::Cut => "it is cut: a block begins with -----BEGIN and does not end with the matching -----END",
+        pem::Malformed::Base64 => "it is damaged: what stands between -----BEGIN and -----END is no base64",
+    })
+}
+
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+
+/// The old form hashes the password once with MD5: a file that protects nothing.
+const OLD_ENCRYPTION: &str = "its private key is encrypted in OpenSSL's old form (Proc-Type: 4,ENCRYPTED), which is not read; \
+     convert it: openssl pkcs8 -topk8 -in FILE -out NEW.pem && openssl x509 -in FILE >> NEW.pem";

@@ -15,15 +15,18 @@ use std::{
 
 use identity_cache::{Ask, CacheOptions, Fetch, Fetched, Lookup, TokenCache};
 use identity_chain::ChainedTokenCredential;
+use identity_confidential::{ClientAssertionCredential, ClientSecretCredential, TokenAssertion};
 use identity_core::{
     AccessToken, BoxFuture, CallContext, Clock as _, Error, Platform, Result, Secret, TokenCredential as _,
     TokenFuture,
+    answer::{self, Body},
     fakes::{FakeClock, FakeEnv, FakeTransport, Sim, json, platform},
     http::{Method, Request, Response, TransportError},
     redact, retry,
 };
 use identity_emulator::{Emulator, Source};
 use identity_msi::ManagedIdentityCredential;
+use identity_oauth::{AppClient, Client, ClientOptions, ClientSecret, Proof};
 use identity_tests::{Logs, find_secret, shown};
 
 const CANARY: &str = "CANARY-9c1f";
@@ -48,6 +51,15 @@ fn printed() -> Vec<(&'static str, String)> {
     show("core::Answer", &retry::Answer { response: response(), exhausted: false, retry_after: None, attempts: 1 });
     show("core::Platform", &world.platform);
 
+    const NAMES: [&str; 2] = ["access_token", "expires_in"];
+    let (object, answered) = (format!(r#"{{"access_token":"{CANARY}","expires_in":1}}"#), response());
+    let body = Body::parse(&NAMES, object.as_bytes(), true);
+    show("core::Body", &body);
+    if let Body::Object(fields) = &body {
+        show("core::Fields", fields);
+        show("core::Token", &answer::token(fields, &answered, SystemTime::UNIX_EPOCH));
+    }
+
     let moment = FakeClock::default().now();
     let fetched =
         Fetched { secret: secret.clone(), life: Duration::from_secs(1), refresh_in: None, sent_at: moment, origin: "" };
@@ -65,6 +77,28 @@ fn printed() -> Vec<(&'static str, String)> {
     let cache = TokenCache::new(&world.platform, Arc::new(Gives), CacheOptions::default());
     assert_eq!(world.sim.run(cache.get(&[SCOPE], "", "", None)).unwrap().secret(), CANARY);
     show("cache::TokenCache", &cache);
+
+    show("oauth::Proof", &[Proof::Secret(CANARY.into()), Proof::Assertion(CANARY.into())]);
+    let secret = Arc::new(ClientSecret::new(CANARY));
+    show("oauth::ClientSecret", &secret);
+    let client = || Client::new(&world.platform, "tenant", "client", Some(secret.clone()), ClientOptions::default());
+    show("oauth::Client", &client());
+    let client = AppClient::new("Test", client().unwrap());
+    assert_eq!(world.sim.run(client.get(&[SCOPE], None)).unwrap().secret(), CANARY);
+    show("oauth::AppClient", &client);
+
+    let builder = ClientSecretCredential::builder("tenant", "client", CANARY);
+    show("confidential::ClientSecretCredentialBuilder", &builder);
+    let credential = builder.build_with(&world.platform).unwrap();
+    assert_eq!(world.sim.run(credential.get_token(&[SCOPE], None)).unwrap().secret(), CANARY);
+    show("confidential::ClientSecretCredential", &credential);
+    let gives = || TokenAssertion::new(Arc::new(credential.clone()));
+    show("confidential::TokenAssertion", &gives());
+    let builder = ClientAssertionCredential::builder("tenant", "client", gives());
+    show("confidential::ClientAssertionCredentialBuilder", &builder);
+    let credential = builder.build_with(&world.platform).unwrap();
+    assert_eq!(world.sim.run(credential.get_token(&[SCOPE], None)).unwrap().secret(), CANARY);
+    show("confidential::ClientAssertionCredential", &credential);
 
     show("msi::ManagedIdentityCredentialBuilder", &ManagedIdentityCredential::builder());
     let credential = ManagedIdentityCredential::builder().build_with(&world.platform).unwrap();
@@ -141,6 +175,7 @@ fn excerpts_hide_secrets_across_their_own_cut() {
 const NO_SECRET: &[(&str, &str)] = &[
     ("cache::CacheOptions", "numbers"),
     ("cache::Lookup", "scopes, a tenant, claims of a challenge, and a hash"),
+    ("confidential::AssertionRequest", "a URL and ids"),
     ("core::CallContext", "names"),
     ("core::Error", "looked at with every text of a server, in a test of its own"),
     ("core::ErrorKind", "names"),
@@ -149,22 +184,28 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("core::Links", "names"),
     ("core::Malformed", "names"),
     ("core::Method", "names"),
+    ("core::Proxy", "names"),
     ("core::Moment", "times"),
     ("core::Reach", "names"),
     ("core::RetryPolicy", "numbers"),
     ("core::RuntimeId", "a number"),
-    ("core::ServerTrust", "the digest of a certificate"),
+    ("core::ServerTrust", "the digest of a certificate, or public roots"),
     ("core::TokenRequestOptions", "claims of a challenge, a tenant"),
     ("core::TransportError", "text of the transport, which knows no secret"),
     ("core::TransportErrorKind", "names"),
     ("core::UpgradePolicy", "numbers"),
     ("core::Verdict", "names"),
+    ("core::WrongType", "nothing"),
     ("emulator::Answer", "what a test wrote itself"),
     ("emulator::Connections", "counts"),
     ("emulator::ExpiryFormat", "names"),
     ("emulator::Identity", "ids"),
     ("emulator::Source", "names"),
     ("emulator::UnknownSource", "nothing"),
+    ("oauth::AzureAuthorityHosts", "names"),
+    ("oauth::ClientOptions", "an authority, tenants, numbers"),
+    ("oauth::Grant", "for now nothing but its kind"),
+    ("oauth::ProofRequest", "a URL, ids and a time"),
 ];
 
 #[test]

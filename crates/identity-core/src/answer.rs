@@ -1,6 +1,9 @@
 //! The answers of token services: one flat JSON object, of which only a few fields matter.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     Error, ErrorKind, Result, Secret, check,
@@ -82,10 +85,17 @@ impl<'a, const N: usize> Body<'a, N> {
 }
 
 /// The fields of an object that matter, as they are written.
-#[derive(Debug)]
 pub struct Fields<'a, const N: usize> {
     names: &'static [&'static str; N],
     values: [Option<&'a str>; N],
+}
+
+/// Tells which fields are there; one may be a token.
+impl<const N: usize> fmt::Debug for Fields<'_, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let there = self.names.iter().zip(&self.values).filter(|(_, value)| value.is_some());
+        f.debug_set().entries(there.map(|(name, _)| name)).finish()
+    }
 }
 
 /// The field is neither text nor a number.

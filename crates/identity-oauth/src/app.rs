@@ -12,6 +12,7 @@ use crate::client::{Client, Grant};
 pub struct AppClient {
     cache: TokenCache,
     client: Arc<Client>,
+    name: &'static str,
 }
 
 impl AppClient {
@@ -21,7 +22,7 @@ impl AppClient {
         let (platform, options) = (client.platform().clone(), client.cache_options());
         let client = Arc::new(client);
         let fetch = Arc::new(AppFetch { name, client: Arc::clone(&client) });
-        Self { cache: TokenCache::new(&platform, fetch, options), client }
+        Self { cache: TokenCache::new(&platform, fetch, options), client, name }
     }
 
     /// A token for `scopes`, remembered or new; see [`TokenCache::get`].
@@ -37,7 +38,7 @@ impl AppClient {
     pub fn get<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
         match self.client.tenant(options) {
             Ok(tenant) => self.cache.get(scopes, tenant, "", options),
-            Err(error) => TokenFuture::ready(Err(error)),
+            Err(error) => TokenFuture::ready(Err(error.with_credential(self.name))),
         }
     }
 }

@@ -35,6 +35,9 @@ mod outcome;
 mod region;
 mod tenant;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     app::AppClient,
     auth::{ClientAuthentication, ClientSecret, Proof, ProofRequest},

@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::directory::{App, Directory, Extra, Store, Tenant};
-use crate::emulator::{Emulator, Host};
+use crate::emulator::{BINDING_NAME, Emulator, Host};
 use crate::endpoints::Challenges;
 use crate::faults::Faults;
 use crate::files::Files;
@@ -59,7 +59,14 @@ impl Builder {
             azure_ml_secret: None,
             arc_directory: PathBuf::from(ARC_DIRECTORY),
             extra: Extra::default(),
-            settings: Settings { lifetime_secs: 3_599, refresh_in_secs: None, expires_in_text: false, skew_secs: 0 },
+            settings: Settings {
+                lifetime_secs: 3_599,
+                refresh_in_secs: None,
+                expires_in_text: false,
+                skew_secs: 0,
+                refuse_padding: false,
+                refuse_replays: false,
+            },
             dns_names: Vec::new(),
             files: None,
             arc_ignores_selectors: false,
@@ -198,6 +205,34 @@ impl Builder {
         self
     }
 
+    /// Lets Entra refuse a client assertion that it has seen before (AADSTS50012).
+    ///
+    /// The real service accepts an assertion as often as it comes while it is valid.
+    #[must_use]
+    pub fn refuse_replayed_assertions(mut self) -> Self {
+        self.settings.refuse_replays = true;
+        self
+    }
+
+    /// Lets Entra refuse a client assertion whose base64 is padded (AADSTS50027), which RFC 7515 forbids.
+    ///
+    /// The real service accepts it, and azure-identity 1.27.0 for Python sends it in its asynchronous half.
+    #[must_use]
+    pub fn refuse_padded_assertions(mut self) -> Self {
+        self.settings.refuse_padding = true;
+        self
+    }
+
+    /// Trusts another issuer for federated credentials, by its key set (a JWKS).
+    ///
+    /// Azure Kubernetes Service, Azure Pipelines, GitHub Actions and Entra itself are trusted anyway, as
+    /// far as the emulator plays them.
+    #[must_use]
+    pub fn issuer(mut self, issuer: impl Into<String>, jwks: impl Into<String>) -> Self {
+        self.extra.issuers.push((issuer.into(), jwks.into()));
+        self
+    }
+
     /// Adds a name to the certificate of Entra's listeners, such as `login.microsoftonline.com`.
     ///
     /// It has `localhost`, 127.0.0.1 and ::1 anyway. Entra answers whatever the `Host` header says.
@@ -301,6 +336,8 @@ impl Builder {
             identity_header: secret(self.identity_header)?,
             service_fabric: secret(self.service_fabric_secret)?,
             azure_ml: secret(self.azure_ml_secret)?,
+            azure_pipelines: secret(None)?,
+            github_actions: secret(None)?,
         };
         let control = bind(self.control)?;
         let control_address = control.local_addr()?;
@@ -320,11 +357,11 @@ impl Builder {
         names.extend(self.dns_names.iter().cloned());
         let hosts = hosts(&addresses, &self.dns_names);
         let authority = Authority::new(names, None)?;
+        let binding = Authority::new(vec![BINDING_NAME.to_owned()], Some(BINDING_NAME.to_owned()))?;
         let files = Files::new(self.files, || signer.random_hex::<8>())?;
-        files.write("ca.pem", &authority.ca_pem())?;
         let mut directory = Directory::built_in(&self.tenant_id);
-        self.extra.apply(&mut directory);
-        let acceptors = (certificate.acceptor, authority.acceptor()?);
+        self.extra.apply(&mut directory)?;
+        let acceptors = [certificate.acceptor, authority.acceptor()?, binding.acceptor()?];
         let shared = Arc::new(Shared {
             signer,
             system: self.system,
@@ -346,20 +383,25 @@ impl Builder {
             directory: Store::new(directory)?,
             settings: Mutex::new(self.settings),
             hosts,
+            used: Mutex::default(),
             authority,
+            binding,
             files,
         });
+        let emulator = Emulator { shared: Arc::clone(&shared), addresses, host: Host::None };
+        emulator.write_files()?;
         // Only now, when nothing can fail any more, does anybody answer.
         tasks.spawn(listen(control, Arc::clone(&shared), None, None));
         for (source, listener) in listeners {
+            let [service_fabric, authority, binding] = &acceptors;
             let tls = match source {
-                Source::ServiceFabric => Some(acceptors.0.clone()),
-                source if source.has_authority_certificate() => Some(acceptors.1.clone()),
-                _ => None,
+                Source::ServiceFabric => Some(service_fabric.clone()),
+                Source::IdentityBinding => Some(binding.clone()),
+                source => source.has_authority_certificate().then(|| authority.clone()),
             };
             tasks.spawn(listen(listener, Arc::clone(&shared), Some(source), tls));
         }
-        Ok(Emulator { shared, addresses, host: Host::None })
+        Ok(emulator)
     }
 
     fn check(&self) -> io::Result<()> {

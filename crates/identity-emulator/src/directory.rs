@@ -2,6 +2,7 @@
 
 mod app;
 mod defaults;
+mod issuer;
 
 pub use app::{App, Tenant};
 pub use defaults::{
@@ -9,6 +10,7 @@ pub use defaults::{
     GITHUB_ISSUER, GITHUB_SUBJECT, KUBERNETES_ISSUER, KUBERNETES_SUBJECT, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID,
     PIPELINES_ISSUER, PIPELINES_SUBJECT, SERVICE_CONNECTION_ID, TENANT_DOMAIN, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
 };
+pub(crate) use issuer::Issuer;
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -21,6 +23,7 @@ pub(crate) struct Directory {
     /// The first one is home.
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) apps: Vec<App>,
+    pub(crate) issuers: Vec<Issuer>,
 }
 
 impl Directory {
@@ -49,10 +52,12 @@ impl Directory {
 pub(crate) struct Extra {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) apps: Vec<App>,
+    /// Issuers and their key sets.
+    pub(crate) issuers: Vec<(String, String)>,
 }
 
 impl Extra {
-    pub(crate) fn apply(&self, directory: &mut Directory) {
+    pub(crate) fn apply(&self, directory: &mut Directory) -> io::Result<()> {
         for tenant in &self.tenants {
             directory.tenants.retain(|other| !other.is_called(&tenant.id));
             directory.tenants.push(tenant.clone());
@@ -60,6 +65,10 @@ impl Extra {
         for app in &self.apps {
             directory.put(app.clone());
         }
+        for (issuer, jwks) in &self.issuers {
+            directory.issuers.push(Issuer::parse(issuer, jwks)?);
+        }
+        Ok(())
     }
 }
 

@@ -1,18 +1,19 @@
 //! A running emulator.
 
+mod entra;
+
 use std::fmt;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+pub(crate) use entra::BINDING_NAME;
+
 use crate::builder::{Builder, IMDS_ADDRESS};
-use crate::directory::{App, WEB_CLIENT_ID, WEB_CLIENT_SECRET};
 use crate::faults::Faults;
 use crate::identity::Identity;
 use crate::lock;
@@ -70,80 +71,13 @@ impl Emulator {
                 vec![("MSI_ENDPOINT", endpoint), ("MSI_SECRET", secrets.azure_ml.clone())]
             }
             Source::CloudShell => vec![("MSI_ENDPOINT", endpoint)],
-            Source::Entra => {
-                let mut pairs = self.authority_variables(source, WEB_CLIENT_ID);
-                pairs.push(("AZURE_CLIENT_SECRET", WEB_CLIENT_SECRET.to_owned()));
-                pairs
-            }
-            _ => vec![],
+            Source::Entra
+            | Source::WorkloadIdentity
+            | Source::IdentityBinding
+            | Source::AzurePipelines
+            | Source::GithubActions => self.entra_variables(source),
         };
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-
-    fn authority_variables(&self, source: Source, client_id: &str) -> Vec<(&'static str, String)> {
-        let ca = self.ca_path().display().to_string();
-        vec![
-            ("AZURE_AUTHORITY_HOST", self.origin(source)),
-            ("AZURE_TENANT_ID", self.tenant_id().to_owned()),
-            ("AZURE_CLIENT_ID", client_id.to_owned()),
-            ("SSL_CERT_FILE", ca.clone()),
-            ("REQUESTS_CA_BUNDLE", ca.clone()),
-            ("NODE_EXTRA_CA_CERTS", ca),
-        ]
-    }
-
-    /// The origin of Entra's token service, such as `https://localhost:4000`.
-    #[must_use]
-    pub fn authority(&self) -> String {
-        self.origin(Source::Entra)
-    }
-
-    /// The certificate of the CA, made at start, that clients of Entra's listeners have to trust, as PEM.
-    #[must_use]
-    pub fn ca_pem(&self) -> String {
-        self.shared.authority.ca_pem()
-    }
-
-    /// The file that holds [`ca_pem`](Self::ca_pem); it goes when the emulator is dropped.
-    #[must_use]
-    pub fn ca_path(&self) -> PathBuf {
-        self.shared.files.path("ca.pem")
-    }
-
-    /// Writes [`ca_pem`](Self::ca_pem) to a file of the caller's.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn write_ca(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        fs::write(path, self.ca_pem())
-    }
-
-    /// Makes a new CA and new certificates for Entra's listeners and writes [`ca_path`](Self::ca_path) anew; connections that
-    /// are open stay as they are.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn rotate_ca(&self) -> io::Result<()> {
-        self.shared.authority.rotate()?;
-        self.shared.files.write("ca.pem", &self.ca_pem())
-    }
-
-    /// Registers an application in Entra, or replaces the one of that client id, at once.
-    ///
-    /// # Errors
-    ///
-    /// [`io::ErrorKind::InvalidInput`] if its ids or certificates cannot work.
-    pub fn put_app(&self, app: App) -> io::Result<()> {
-        self.shared.directory.put(app)
-    }
-
-    /// Sets how many seconds Entra's clock is ahead of that of this machine; negative for behind.
-    ///
-    /// It moves the `Date` header, the times in tokens and the times at which assertions are valid.
-    pub fn set_clock_skew_secs(&self, seconds: i64) {
-        lock(&self.shared.settings).skew_secs = seconds.clamp(-MAX_SKEW_SECS, MAX_SKEW_SECS);
     }
 
     /// Tries out the directory for the challenge files of Azure Arc: makes it, writes a file and removes it.
@@ -267,9 +201,6 @@ impl Emulator {
         }
     }
 }
-
-/// As far as Entra's clock may be wrong: 100 years.
-const MAX_SKEW_SECS: i64 = 3_155_760_000;
 
 impl Drop for Host {
     fn drop(&mut self) {

@@ -3,7 +3,9 @@
 mod app_service;
 mod arc;
 mod azure_ml;
+mod azure_pipelines;
 mod cloud_shell;
+mod github_actions;
 mod imds;
 mod service_fabric;
 
@@ -95,10 +97,9 @@ pub(crate) fn decide<'a>(shared: &'a Shared, request: &Request) -> Outcome<'a> {
         Source::ServiceFabric => service_fabric::decide(shared, request),
         Source::AzureMl => azure_ml::decide(shared, request),
         Source::CloudShell => cloud_shell::decide(shared, request),
-        Source::Entra | Source::WorkloadIdentity => entra::decide(shared, request),
-        Source::IdentityBinding | Source::AzurePipelines | Source::GithubActions => {
-            Err(Refusal::new(404, "not_found", "Not found"))
-        }
+        Source::Entra | Source::WorkloadIdentity | Source::IdentityBinding => entra::decide(shared, request),
+        Source::AzurePipelines => azure_pipelines::decide(shared, request),
+        Source::GithubActions => github_actions::decide(shared, request),
     };
     decided.unwrap_or_else(Outcome::Refusal)
 }

@@ -1,9 +1,11 @@
 //! Entra's token service.
 
+mod assertion;
 mod client;
 mod client_credentials;
 mod discovery;
 mod error;
+mod federation;
 mod form;
 mod scope;
 mod tenant;
@@ -12,10 +14,12 @@ use serde_json::{Map, Value};
 
 use error::known;
 pub(crate) use error::{Detail, body, canned};
+pub(crate) use federation::{BINDING_AUDIENCE, EXCHANGE_AUDIENCE};
 
 use crate::endpoints::{Outcome, Refusal};
 use crate::record::Request;
 use crate::shared::Shared;
+use crate::source::Source;
 use form::Form;
 use tenant::Realm;
 
@@ -33,8 +37,15 @@ pub(crate) struct Issue {
 /// Answers a request to one of Entra's listeners.
 pub(crate) fn decide(shared: &Shared, request: &Request) -> Result<Outcome<'static>, Refusal> {
     let directory = shared.directory.now();
-    let (_, path) = request.path.split_once('/').unwrap_or_default();
+    let path = match request.source {
+        Source::IdentityBinding => request.path.strip_prefix(request.source.token_path()).unwrap_or_default(),
+        _ => &request.path,
+    };
+    let path = path.strip_prefix('/').unwrap_or_default();
     let (realm, rest) = path.split_once('/').unwrap_or((path, ""));
+    if request.source == Source::IdentityBinding && rest != "oauth2/v2.0/token" {
+        return Err(Refusal::new(404, "not_found", "The proxy serves token requests only"));
+    }
     match rest {
         "oauth2/v2.0/token" if realm != "adfs" => token(shared, request, &Realm::find(&directory, realm)?),
         "oauth2/token" | "oauth2/token/" if realm == "adfs" => token(shared, request, &Realm::find(&directory, realm)?),

@@ -55,6 +55,41 @@ pub(crate) fn write(path: &Path, content: &str) -> io::Result<()> {
     written.map_err(|error| about(path, &error))
 }
 
+/// Writes a file below a directory as a kubelet does, so that it can be exchanged at one stroke, and gives its path.
+///
+/// Source: `AtomicWriter` of Kubernetes, `pkg/volume/util/atomic_writer.go`, which documents this layout.
+pub(crate) fn project(directory: &Path, name: &str, content: &str, version: &str) -> io::Result<PathBuf> {
+    fs::create_dir_all(directory).map_err(|error| about(directory, &error))?;
+    let path = directory.join(name);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::symlink;
+
+        let data = directory.join("..data");
+        let old = fs::read_link(&data).ok();
+        let payload = format!("..{version}");
+        fs::create_dir(directory.join(&payload)).map_err(|error| about(directory, &error))?;
+        write(&directory.join(&payload).join(name), content)?;
+        let new = directory.join("..data_tmp");
+        let swapped = symlink(&payload, &new).and_then(|()| fs::rename(&new, &data));
+        swapped.map_err(|error| about(&data, &error))?;
+        match symlink(Path::new("..data").join(name), &path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(about(&path, &error)),
+            _ => {}
+        }
+        if let Some(old) = old {
+            // A reader that has it open keeps it.
+            let _ = fs::remove_dir_all(directory.join(old));
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = version;
+        write(&path, content)?;
+    }
+    Ok(path)
+}
+
 /// The error with the path that it is about.
 pub(crate) fn about(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))

@@ -59,6 +59,7 @@ mod files;
 mod gzip;
 mod identity;
 mod io;
+mod jwt;
 mod record;
 mod reply;
 mod resource;
@@ -69,6 +70,7 @@ mod text;
 mod tls;
 mod token;
 mod wire;
+mod x509;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

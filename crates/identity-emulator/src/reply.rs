@@ -125,6 +125,7 @@ fn real(shared: &Shared, request: &Request, plan: &Plan, reply: &mut Reply) {
         }
         Outcome::Refusal(refusal) => {
             reply.status = refusal.status;
+            reply.headers.extend(refusal.detail.headers.iter().cloned());
             reply.body = json_body(&refusal.body(shared, request));
         }
     }

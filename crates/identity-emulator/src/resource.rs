@@ -53,6 +53,10 @@ const WELL_KNOWN: &[&str] = &[
     "https://signalr.azure.com",
     "https://webpubsub.azure.com",
     "https://token.botframework.com",
+    // Workload identity federation, in each cloud.
+    "api://AzureADTokenExchange",
+    "api://AzureADTokenExchangeUSGov",
+    "api://AzureADTokenExchangeChina",
     // Azure Databricks, Azure Storage and AKS AAD server, by application id.
     "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d",
     "e406a681-f3d4-42a8-90b6-c2b029497af1",

@@ -1,11 +1,12 @@
 //! What all listeners share.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
-use crate::directory::Store;
+use crate::directory::{App, Store};
 use crate::endpoints::{Challenges, Refusal, TokenStore};
 use crate::faults::Faults;
 use crate::files::Files;
@@ -43,7 +44,11 @@ pub(crate) struct Shared {
     pub(crate) settings: Mutex<Settings>,
     /// The hosts, with ports, at which Entra answers.
     pub(crate) hosts: Vec<String>,
+    /// The assertions that were used, newest last.
+    pub(crate) used: Mutex<VecDeque<String>>,
     pub(crate) authority: Authority,
+    /// The proxy of AKS identity bindings.
+    pub(crate) binding: Authority,
     pub(crate) files: Files,
 }
 
@@ -56,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) expires_in_text: bool,
     /// How far Entra's clock is ahead of ours.
     pub(crate) skew_secs: i64,
+    pub(crate) refuse_padding: bool,
+    pub(crate) refuse_replays: bool,
 }
 
 /// What clients must show; never printed.
@@ -63,6 +70,10 @@ pub(crate) struct Secrets {
     pub(crate) identity_header: String,
     pub(crate) service_fabric: String,
     pub(crate) azure_ml: String,
+    /// `SYSTEM_ACCESSTOKEN`.
+    pub(crate) azure_pipelines: String,
+    /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+    pub(crate) github_actions: String,
 }
 
 /// What happened to the connections of one source.
@@ -102,6 +113,23 @@ impl Shared {
         *lock(&self.settings)
     }
 
+    /// Remembers an assertion; an error if it was used before and that matters.
+    pub(crate) fn seen(&self, id: &str, app: &App) -> Result<(), ()> {
+        if !self.settings().refuse_replays {
+            return Ok(());
+        }
+        let name = format!("{} {id}", app.client_id());
+        let mut used = lock(&self.used);
+        if used.contains(&name) {
+            return Err(());
+        }
+        used.push_back(name);
+        if used.len() > MAX_USED {
+            used.pop_front();
+        }
+        Ok(())
+    }
+
     /// The time at that source.
     pub(crate) fn now(&self, source: Source) -> SystemTime {
         let now = SystemTime::now();
@@ -128,6 +156,9 @@ impl Shared {
         self.changed.send_replace(());
     }
 }
+
+/// How many used assertions are remembered.
+const MAX_USED: usize = 4_096;
 
 /// Counts a connection, or a request in flight, until it is dropped.
 pub(crate) struct Counted<'a> {

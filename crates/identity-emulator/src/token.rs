@@ -55,6 +55,10 @@ impl Signer {
         Ok(guid(bytes))
     }
 
+    pub(crate) fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
     /// The key that signs everything here, for checking its signatures.
     pub(crate) fn public_key(&self) -> PublicKeyComponents<Vec<u8>> {
         PublicKeyComponents::from(self.key.public())
@@ -108,13 +112,19 @@ impl Signer {
         for (name, time) in [("iat", issued), ("nbf", issued), ("exp", expires)] {
             claims.insert(name.to_owned(), time.into());
         }
-        claims.insert("uti".to_owned(), self.random_hex::<16>()?.into());
+        if !claims.contains_key("jti") {
+            claims.insert("uti".to_owned(), self.random_hex::<16>()?.into());
+        }
         self.sign_claims(&Value::Object(claims))
     }
 
     /// A token with exactly these claims.
     pub(crate) fn sign_claims(&self, claims: &Value) -> io::Result<String> {
         let header = json!({ "typ": "JWT", "alg": "RS256", "x5t": self.key_id, "kid": self.key_id });
+        self.sign_jwt(&header, claims)
+    }
+
+    pub(crate) fn sign_jwt(&self, header: &Value, claims: &Value) -> io::Result<String> {
         let mut token = base64_url(header.to_string().as_bytes());
         token.push('.');
         token.push_str(&base64_url(claims.to_string().as_bytes()));

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use ring::digest;
 
 use crate::text::{guid, is_guid};
+use crate::x509::Certificate;
 
 /// A tenant of Entra.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,10 @@ pub struct App {
     pub(crate) name: String,
     pub(crate) tenants: Vec<String>,
     pub(crate) secrets: Vec<Secret>,
+    /// In PEM.
     pub(crate) certificates: Vec<String>,
+    /// Common names, each with the PEM of the CA that must have issued the certificate.
+    pub(crate) subject_names: Vec<(String, String)>,
     pub(crate) federations: Vec<Federation>,
     pub(crate) resources: Vec<String>,
     pub(crate) disabled: bool,
@@ -83,6 +87,7 @@ impl App {
             tenants: Vec::new(),
             secrets: Vec::new(),
             certificates: Vec::new(),
+            subject_names: Vec::new(),
             federations: Vec::new(),
             resources: Vec::new(),
             disabled: false,
@@ -124,6 +129,35 @@ impl App {
     #[must_use]
     pub fn secret_until(mut self, value: impl Into<String>, expires: SystemTime) -> Self {
         self.secrets.push(Secret { value: value.into(), expires: Some(expires) });
+        self
+    }
+
+    /// Registers a certificate, in PEM: assertions that its RSA key signs are accepted.
+    #[must_use]
+    pub fn certificate_pem(mut self, pem: impl Into<String>) -> Self {
+        self.certificates.push(pem.into());
+        self
+    }
+
+    /// Accepts any certificate with this common name that the CA, in PEM, has issued, if the assertion brings its chain.
+    ///
+    /// This is "subject name and issuer" authentication.
+    #[must_use]
+    pub fn subject_name(mut self, common_name: impl Into<String>, ca_pem: impl Into<String>) -> Self {
+        self.subject_names.push((common_name.into(), ca_pem.into()));
+        self
+    }
+
+    /// Accepts tokens of another issuer as assertions, if all three claims match exactly.
+    #[must_use]
+    pub fn federated(
+        mut self,
+        issuer: impl Into<String>,
+        subject: impl Into<String>,
+        audience: impl Into<String>,
+    ) -> Self {
+        let (issuer, subject, audience) = (issuer.into(), subject.into(), audience.into());
+        self.federations.push(Federation { issuer, subject, audience });
         self
     }
 
@@ -172,6 +206,13 @@ impl App {
         if !is_guid(&self.client_id) || !is_guid(&self.object_id) {
             let message = format!("the client id and the object id of app {:?} must be GUIDs", self.client_id);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let pems = self.certificates.iter().chain(self.subject_names.iter().map(|(_, ca)| ca));
+        for pem in pems {
+            if Certificate::from_pem(pem).is_none() {
+                let message = format!("a certificate of app {} is no certificate in PEM", self.client_id);
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
         }
         Ok(())
     }

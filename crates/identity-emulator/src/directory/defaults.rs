@@ -3,6 +3,9 @@
 use std::time::SystemTime;
 
 use crate::directory::{App, Directory, Tenant};
+use crate::entra::EXCHANGE_AUDIENCE;
+use crate::identity::{BLUE_OBJECT_ID, GREEN_OBJECT_ID, SYSTEM_OBJECT_ID};
+use crate::token::TEST_CERTIFICATE_PEM;
 
 /// The domain name of the home tenant.
 pub const TENANT_DOMAIN: &str = "contoso.example";
@@ -51,13 +54,27 @@ impl Directory {
             ],
             apps: vec![
                 App::new(WEB_CLIENT_ID).name("web").tenant(tenant_id).tenant(OTHER_TENANT_ID).secret(WEB_CLIENT_SECRET),
+                App::new(CERTIFICATE_CLIENT_ID).name("certificate").certificate_pem(TEST_CERTIFICATE_PEM),
+                federations(App::new(FEDERATED_CLIENT_ID).name("federated"), tenant_id),
                 App::new(EXPIRED_CLIENT_ID)
                     .name("expired")
                     .secret_until(EXPIRED_CLIENT_SECRET, SystemTime::UNIX_EPOCH + EXPIRED_SINCE),
                 App::new(DISABLED_CLIENT_ID).name("disabled").secret(WEB_CLIENT_SECRET).disabled(),
             ],
+            issuers: Vec::new(),
         }
     }
+}
+
+fn federations(app: App, tenant_id: &str) -> App {
+    let entra = format!("https://login.microsoftonline.com/{tenant_id}/v2.0");
+    let own = [SYSTEM_OBJECT_ID, BLUE_OBJECT_ID, GREEN_OBJECT_ID].map(|subject| (entra.as_str(), subject));
+    let others = [
+        (KUBERNETES_ISSUER, KUBERNETES_SUBJECT),
+        (PIPELINES_ISSUER, PIPELINES_SUBJECT),
+        (GITHUB_ISSUER, GITHUB_SUBJECT),
+    ];
+    others.into_iter().chain(own).fold(app, |app, (issuer, subject)| app.federated(issuer, subject, EXCHANGE_AUDIENCE))
 }
 
 /// The first of January 2020.

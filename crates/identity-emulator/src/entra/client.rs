@@ -2,11 +2,13 @@
 
 use crate::directory::{App, Tenant};
 use crate::endpoints::Refusal;
+use crate::entra::assertion::Check;
 use crate::entra::form::{Form, missing};
 use crate::entra::known;
 use crate::entra::tenant::Realm;
 use crate::record::Request;
 use crate::shared::Shared;
+use crate::source::Source;
 use crate::text::{decode_base64, decode_form};
 
 /// An application that has proved who it is.
@@ -56,6 +58,7 @@ impl<'a> Client<'a> {
         shared: &Shared,
         app: &'a App,
         tenant: &'a Tenant,
+        realm: &Realm<'a>,
         request: &Request,
         form: &Form,
     ) -> Result<Self, Refusal> {
@@ -69,14 +72,24 @@ impl<'a> Client<'a> {
             ));
         }
         match (secret, basic, assertion) {
-            (Some(secret), None, None) | (None, Some(secret), None) => {
+            (Some(secret), None, None) | (None, Some(secret), None) if request.source != Source::IdentityBinding => {
                 Self::by_secret(shared, request, app, tenant, &secret)
             }
-            (None, None, None) => Err(known(
+            (None, None, Some(assertion)) => {
+                if form.required("client_assertion_type")? != ASSERTION_TYPE {
+                    return Err(known(90100, "The parameter 'client_assertion_type' is empty or not valid."));
+                }
+                let directory = realm.directory;
+                let check = Check { shared, request, directory, tenant, app, is_adfs: realm.is_adfs };
+                check.assertion(assertion)?;
+                Ok(Self { app, tenant, strength: "2" })
+            }
+            (Some(_), Some(_), None) => Err(several()),
+            (_, _, None) => Err(known(
                 7_000_218,
                 "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
             )),
-            _ => Err(known(90100, "The request must present one client credential, not several.")),
+            _ => Err(several()),
         }
     }
 
@@ -110,6 +123,13 @@ impl<'a> Client<'a> {
         Ok(Self { app, tenant, strength: "1" })
     }
 }
+
+fn several() -> Refusal {
+    known(90100, "The request must present one client credential, not several.")
+}
+
+/// Source: RFC 7523, section 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The client id and the secret of an Authorization header (RFC 6749, section 2.3.1).
 fn basic(request: &Request) -> Result<Option<(String, String)>, Refusal> {

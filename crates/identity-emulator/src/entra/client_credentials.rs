@@ -20,7 +20,7 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     let scope = form.required("scope")?;
     let resource = scope::app_only_resource(scope)?;
     let capabilities = capabilities(form.optional("claims"))?;
-    let client = Client::authenticated(shared, app, tenant, request, form)?;
+    let client = Client::authenticated(shared, app, tenant, realm, request, form)?;
     if !knows(shared, &client, resource) {
         return Err(known(
             500_011,

@@ -50,6 +50,21 @@ pub(crate) fn instance(shared: &Shared, request: &Request) -> Result<Outcome<'st
     Ok(Outcome::Json(json!({ "tenant_discovery_endpoint": found, "api-version": "1.1", "metadata": metadata })))
 }
 
+/// True if a host that a client names is the one that got its request, or another name of it: an alias, or the
+/// global host of a regional one.
+pub(crate) fn is_same_authority(shared: &Shared, own: &str, named: &str) -> bool {
+    let is_region_of = |global: &str| {
+        own.strip_suffix(global).and_then(|rest| rest.strip_suffix('.')).is_some_and(|region| !region.contains('.'))
+    };
+    let listens = |host: &str| shared.hosts.iter().any(|own| own.eq_ignore_ascii_case(host));
+    own.eq_ignore_ascii_case(named)
+        || is_region_of(named)
+        || (listens(own) && listens(named))
+        || CLOUDS
+            .iter()
+            .any(|cloud| cloud.contains(&named) && cloud.iter().any(|member| own == *member || is_region_of(member)))
+}
+
 /// The OpenID configuration of a tenant.
 pub(crate) fn configuration(request: &Request, realm: &Realm<'_>, v2: bool) -> Result<Outcome<'static>, Refusal> {
     get(request)?;

@@ -13,13 +13,15 @@ pub(crate) struct Detail {
     pub(crate) code: Option<u32>,
     pub(crate) suberror: Option<&'static str>,
     pub(crate) claims: Option<String>,
+    /// Headers of the answer; other services use this too.
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 /// The refusal with that code; the status and the class of an error follow from the code.
 pub(crate) fn known(code: u32, text: impl Into<String>) -> Refusal {
     let (status, error, suberror) = class(code);
     let mut refusal = Refusal::new(status, error, text);
-    refusal.detail = Box::new(Detail { code: Some(code), suberror, claims: None });
+    refusal.detail = Box::new(Detail { code: Some(code), suberror, ..Detail::default() });
     refusal
 }
 

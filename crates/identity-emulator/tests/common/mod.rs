@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use identity_emulator::{Emulator, Source};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use serde_json::Value;
 
 pub(crate) const STORAGE: &str = "resource=https%3A%2F%2Fstorage.azure.com%2F";
@@ -142,7 +142,9 @@ pub(crate) fn token_request(tenant: &str, fields: &[(&str, &str)]) -> Vec<u8> {
 
 /// Asks Entra for a token.
 pub(crate) fn token(emulator: &Emulator, tenant: &str, fields: &[(&str, &str)]) -> Response {
-    Response::parse(&send_tls(emulator, Source::Entra, &token_request(tenant, fields)).unwrap())
+    let request = String::from_utf8(token_request(tenant, fields)).unwrap();
+    let request = request.replace("Host: 127.0.0.1", &emulator.authority().replace("https://", "Host: "));
+    Response::parse(&send_tls(emulator, Source::Entra, request.as_bytes()).unwrap())
 }
 
 /// Asks Entra for a document.
@@ -202,4 +204,57 @@ pub(crate) fn directory() -> std::path::PathBuf {
     let program = program.file_name().unwrap().to_string_lossy().into_owned();
     let name = format!("{program}-{}-{number}", std::process::id());
     std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Base64 without padding, of the alphabet for URLs or of the other.
+pub(crate) fn base64(bytes: &[u8], for_urls: bool) -> String {
+    let last = if for_urls { "-_" } else { "+/" };
+    let alphabet = format!("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789{last}");
+    let mut out = String::new();
+    for group in bytes.chunks(3) {
+        let bits = (0..3).fold(0, |bits, place| bits << 8 | u32::from(group.get(place).copied().unwrap_or_default()));
+        for place in 0..=group.len() {
+            out.push(char::from(alphabet.as_bytes()[(bits >> (18 - 6 * place) & 63) as usize]));
+        }
+    }
+    out
+}
+
+pub(crate) fn padded(text: &str) -> String {
+    format!("{text}{}", "=".repeat((4 - text.len() % 4) % 4))
+}
+
+/// Signs with the public test key.
+pub(crate) fn jwt(header: &Value, claims: &Value) -> String {
+    sign(header, claims, str::to_owned)
+}
+
+/// The same with padding, as the asynchronous half of azure-identity for Python does it.
+pub(crate) fn padded_jwt(header: &Value, claims: &Value) -> String {
+    sign(header, claims, padded)
+}
+
+fn sign(header: &Value, claims: &Value, finish: fn(&str) -> String) -> String {
+    let part = |bytes: &[u8]| finish(&base64(bytes, true));
+    let signed = format!("{}.{}", part(header.to_string().as_bytes()), part(claims.to_string().as_bytes()));
+    let key = PrivatePkcs8KeyDer::from_pem_slice(identity_emulator::TEST_KEY_PEM.as_bytes()).unwrap();
+    let key = ring::rsa::KeyPair::from_pkcs8(key.secret_pkcs8_der()).unwrap();
+    let padding: &dyn ring::signature::RsaEncoding = match header["alg"].as_str() {
+        Some("PS256") => &ring::signature::RSA_PSS_SHA256,
+        Some("RS512") => &ring::signature::RSA_PKCS1_SHA512,
+        _ => &ring::signature::RSA_PKCS1_SHA256,
+    };
+    let mut signature = vec![0; key.public().modulus_len()];
+    key.sign(padding, &ring::rand::SystemRandom::new(), signed.as_bytes(), &mut signature).unwrap();
+    format!("{signed}.{}", part(&signature))
+}
+
+pub(crate) fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+/// The status and the code of Entra in a refusal.
+pub(crate) fn refusal(answer: &Response) -> (u16, u64) {
+    (answer.status, answer.json()["error_codes"][0].as_u64().unwrap_or_default())
 }

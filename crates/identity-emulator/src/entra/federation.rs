@@ -1,0 +1,94 @@
+//! Tokens of other issuers in place of an application's own credential.
+
+use crate::directory::{GITHUB_ISSUER, KUBERNETES_ISSUER, PIPELINES_ISSUER};
+use crate::endpoints::Refusal;
+use crate::entra::assertion::{Check, malformed, unsupported};
+use crate::entra::known;
+use crate::jwt::{Jwt, Key};
+use crate::source::Source;
+
+/// The audience that a token must have to be exchanged for one of Entra's.
+pub(crate) const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
+/// The same behind the proxy of AKS identity bindings.
+pub(crate) const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
+
+pub(crate) fn check(check: &Check<'_>, jwt: &Jwt) -> Result<(), Refusal> {
+    let issuer = jwt.claim("iss").unwrap_or_default();
+    let subject = jwt.claim("sub").unwrap_or_default();
+    let audience = jwt.audience().unwrap_or_default();
+    if jwt.header("alg") != Some("RS256") {
+        return Err(unsupported(jwt.header("alg").unwrap_or_default(), &["RS256"]));
+    }
+    let records = &check.app.federations;
+    if records.is_empty() {
+        return Err(known(
+            70021,
+            format!(
+                "No matching federated identity record found for presented assertion. Assertion Issuer: '{issuer}'. Assertion Subject: \
+                 '{subject}'. Assertion Audience: '{audience}'."
+            ),
+        ));
+    }
+    let no_match = |code: u32, part: &str, value: &str| {
+        known(
+            code,
+            format!(
+                "No matching federated identity record found for presented assertion {part} '{value}'. Please check your federated \
+                 identity credential Subject, Audience and Issuer against the presented assertion. \
+                 https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
+            ),
+        )
+    };
+    let own = own_tenant(check, issuer);
+    // Entra's own tokens have one issuer in version 1.0 and another in 2.0.
+    let same_issuer = |wanted: &str| wanted == issuer || (own.is_some() && own == own_tenant(check, wanted));
+    let mut records: Vec<_> = records.iter().filter(|record| same_issuer(&record.issuer)).collect();
+    if records.is_empty() {
+        return Err(no_match(700_211, "issuer", issuer));
+    }
+    if check.request.source == Source::IdentityBinding {
+        if audience != BINDING_AUDIENCE {
+            return Err(no_match(700_212, "audience", audience));
+        }
+    } else {
+        records.retain(|record| record.audience == audience);
+        if records.is_empty() {
+            return Err(no_match(700_212, "audience", audience));
+        }
+    }
+    if !records.iter().any(|record| record.subject == subject) {
+        return Err(no_match(700_213, "subject", subject));
+    }
+    signature(check, jwt, issuer)?;
+    check.times(jwt, i64::MAX)
+}
+
+fn signature(check: &Check<'_>, jwt: &Jwt, issuer: &str) -> Result<(), Refusal> {
+    let kid = jwt.header("kid").ok_or_else(malformed)?;
+    let is_ours =
+        [KUBERNETES_ISSUER, PIPELINES_ISSUER, GITHUB_ISSUER].contains(&issuer) || own_tenant(check, issuer).is_some();
+    let ours = check.shared.signer.public_key();
+    let keys = check.directory.issuers.iter().filter(|known| known.issuer == issuer).flat_map(|known| &known.keys);
+    let mut keys: Vec<(&str, Key<'_>)> =
+        keys.map(|key| (key.id.as_str(), Key::Parts(&key.modulus, &key.exponent))).collect();
+    if is_ours {
+        keys.push((check.shared.signer.key_id(), Key::Parts(&ours.n, &ours.e)));
+    }
+    let Some((_, key)) = keys.iter().find(|(id, _)| *id == kid) else {
+        return Err(check.bad_signature("The key was not found.", kid));
+    };
+    if jwt.is_signed_by(key) {
+        return Ok(());
+    }
+    Err(check.bad_signature("The key was found, but use of the key to verify the signature failed.", kid))
+}
+
+/// The tenant, if the issuer is one of this authority's own, in one of the forms that it has.
+fn own_tenant<'a>(check: &Check<'_>, issuer: &'a str) -> Option<&'a str> {
+    let (host, path) = issuer.strip_prefix("https://")?.split_once('/')?;
+    let tenant = path.strip_suffix("/v2.0").or_else(|| path.strip_suffix('/'))?;
+    let is_ours = host == "sts.windows.net"
+        || host == "login.microsoftonline.com"
+        || check.shared.hosts.iter().any(|own| own.eq_ignore_ascii_case(host));
+    (is_ours && check.directory.tenant(tenant).is_some()).then_some(tenant)
+}

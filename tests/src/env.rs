@@ -10,6 +10,7 @@ use std::{
 
 use identity_core::{Env, Links, Platform};
 use identity_emulator::{Emulator, Source};
+use identity_tokio::{Roots, TransportOptions};
 
 /// These variables and no others, and the files of the machine.
 #[derive(Debug)]
@@ -43,11 +44,16 @@ impl Env for Variables {
     }
 }
 
-/// The platform of a process that runs where the emulator stands in for that source.
+/// The platform of a process that runs where the emulator stands in for that source, and trusts its CA alone.
+///
+/// # Panics
+///
+/// If the emulator's CA is none.
 #[must_use]
+#[expect(clippy::expect_used, reason = "the end of a test")]
 pub fn platform_of(emulator: &Emulator, source: Source) -> Platform {
     let variables = Arc::new(Variables::new(emulator.variables(source)));
-    // Transport as it is, gates of its own: tests must not meet each other's closed ones.
-    let platform = identity_tokio::platform();
-    platform.with_transport(Arc::clone(platform.transport())).with_env(variables)
+    // Gates of its own: tests must not meet each other's closed ones.
+    let options = TransportOptions::new().roots(Roots::None).ca_pem(emulator.ca_pem()).no_proxy();
+    options.platform().expect("the emulator's CA is one").with_env(variables)
 }

@@ -7,6 +7,7 @@ mod answers;
 mod arc;
 mod bytes;
 mod callers;
+mod entra;
 mod fast;
 mod proxies;
 mod table;

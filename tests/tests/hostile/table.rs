@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use identity_core::{CallContext, ErrorKind, TokenCredential as _, TokenRequestOptions};
+use identity_confidential::ClientSecretCredential;
+use identity_core::{CallContext, ErrorKind, Platform, TokenCredential, TokenRequestOptions};
 use identity_emulator::{Answer, Emulator, Source};
 use identity_msi::ManagedIdentityCredential;
 use identity_tests::{Logs, Variables, find_secret, platform_of, shown};
@@ -94,7 +95,7 @@ impl Row {
         let mut variables = emulator.variables(self.source);
         variables.extend(self.variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let platform = platform_of(&emulator, self.source).with_env(Arc::new(Variables::new(variables)));
-        let credential = ManagedIdentityCredential::builder().build_with(&fast(&platform)).unwrap();
+        let credential = credential(self.source, &fast(&platform));
         let context = if self.in_chain { CallContext::Chain } else { CallContext::Alone };
         let options = TokenRequestOptions::new().with_context(context);
 
@@ -137,6 +138,17 @@ impl Row {
         }
         Ok(())
     }
+}
+
+/// What a program would use that asks this source.
+fn credential(source: Source, platform: &Platform) -> Arc<dyn TokenCredential> {
+    if source != Source::Entra {
+        return Arc::new(ManagedIdentityCredential::builder().build_with(platform).unwrap());
+    }
+    let variable = |name| platform.env().text(name).unwrap().unwrap();
+    let (tenant, client) = (variable("AZURE_TENANT_ID"), variable("AZURE_CLIENT_ID"));
+    let builder = ClientSecretCredential::builder(tenant, client, variable("AZURE_CLIENT_SECRET"));
+    Arc::new(builder.disable_instance_discovery().build_with(platform).unwrap())
 }
 
 /// Runs all rows, a few at a time, each with an emulator of its own.

@@ -1,7 +1,8 @@
 use std::{fmt, sync::Arc};
 
 use identity_core::{
-    BoxFuture, Error, ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture, TokenRequestOptions, check,
+    BoxFuture, CallContext, Error, ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture,
+    TokenRequestOptions, check,
 };
 use identity_oauth::{AppClient, Client, ClientAuthentication, ClientOptions, Proof, ProofRequest};
 
@@ -30,6 +31,8 @@ pub struct AssertionRequest<'a> {
     pub tenant_id: &'a str,
     /// Whether the last one was refused as outside of its time: what is remembered is of no use.
     pub renew: bool,
+    /// How patient the caller is.
+    pub context: CallContext,
 }
 
 impl<F, R> Assertion for F
@@ -72,10 +75,11 @@ impl TokenAssertion {
 }
 
 impl Assertion for TokenAssertion {
-    /// Gets a token, remembered or new.
-    fn assertion<'a>(&'a self, _: &'a AssertionRequest<'a>) -> BoxFuture<'a, Result<Secret>> {
+    /// Gets a token, remembered or new, as patiently as the caller is.
+    fn assertion<'a>(&'a self, request: &'a AssertionRequest<'a>) -> BoxFuture<'a, Result<Secret>> {
         Box::pin(async move {
-            let token = self.credential.get_token(&[&self.scope], None).await?;
+            let options = TokenRequestOptions::new().with_context(request.context);
+            let token = self.credential.get_token(&[&self.scope], Some(&options)).await?;
             Ok(Secret::new(token.secret()))
         })
     }
@@ -196,6 +200,7 @@ impl ClientAuthentication for Callback {
                 client_id: request.client_id,
                 tenant_id: request.tenant,
                 renew: request.renew,
+                context: request.context,
             };
             let assertion = self.0.assertion(&request).await?;
             if !check::is_token(assertion.expose()) {

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use identity_core::{BoxFuture, Result, Secret, json, text};
+use identity_core::{BoxFuture, CallContext, Result, Secret, json, text};
 
 /// Proves to a token endpoint who the client is.
 ///
@@ -40,6 +40,8 @@ pub struct ProofRequest<'a> {
     pub now: SystemTime,
     /// Whether the last proof was refused as outside of its time: make a new one, of what is new.
     pub renew: bool,
+    /// How patient the caller is, for proofs that have to be asked for.
+    pub context: CallContext,
 }
 
 impl<'a> ProofRequest<'a> {
@@ -47,7 +49,7 @@ impl<'a> ProofRequest<'a> {
     #[must_use]
     pub fn new(token_endpoint: &'a str, client_id: &'a str, tenant: &'a str, now: SystemTime) -> Self {
         let is_adfs = crate::authority::is_adfs(tenant);
-        Self { token_endpoint, client_id, tenant, is_adfs, now, renew: false }
+        Self { token_endpoint, client_id, tenant, is_adfs, now, renew: false, context: CallContext::Alone }
     }
 }
 

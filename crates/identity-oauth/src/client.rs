@@ -188,7 +188,7 @@ impl Client {
                 Some(authentication) => {
                     let now = shift(clock.now().wall, skew);
                     let mut wanted = ProofRequest::new(&endpoint, &self.client_id, tenant, now);
-                    wanted.renew = renew;
+                    (wanted.renew, wanted.context) = (renew, ask.context);
                     Some(authentication.prove(&wanted).await?)
                 }
                 None => None,

@@ -85,10 +85,11 @@ pub(crate) fn build(told: &Builder, platform: &Platform, visible: &mut String) -
         "client-assertion" => {
             let (assertions, next) = (told.assertions.clone(), AtomicUsize::new(0));
             let callback = move || {
-                let at = next.fetch_add(1, Ordering::Relaxed).min(assertions.len() - 1);
-                std::future::ready(match assertions[at].strip_prefix("error:") {
+                let at = next.fetch_add(1, Ordering::Relaxed).min(assertions.len().saturating_sub(1));
+                let assertion = assertions.get(at).map_or("", String::as_str);
+                std::future::ready(match assertion.strip_prefix("error:") {
                     Some(why) => Err(Error::new(ErrorKind::CredentialUnavailable, why)),
-                    None => Ok(Secret::new(assertions[at].as_str())),
+                    None => Ok(Secret::new(assertion)),
                 })
             };
             let builder = entra!(ClientAssertionCredential::builder(tenant, client, callback), told);

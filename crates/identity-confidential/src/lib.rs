@@ -25,6 +25,9 @@
 mod assertion;
 mod secret;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     assertion::{
         Assertion, AssertionRequest, ClientAssertionCredential, ClientAssertionCredentialBuilder, TokenAssertion,

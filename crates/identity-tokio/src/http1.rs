@@ -224,6 +224,11 @@ fn append(bytes: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
 /// What hyper's error means. Only an answer that breaks the rules is told from a connection that broke.
 pub(crate) fn failed(error: hyper::Error) -> TransportError {
     let cause = error.source();
+    #[cfg(feature = "tls")]
+    if let Some(reason) = cause.and_then(|cause| cause.downcast_ref::<io::Error>()).and_then(crate::tls::reason) {
+        // With TLS 1.3 a server may object after what the client takes for the end of the handshake.
+        return TransportError::new(TransportErrorKind::Tls, crate::tls::explain(reason, "the server"));
+    }
     let io = cause.and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     let broken = error.is_parse() || matches!(io, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput));
     let kind = if broken { TransportErrorKind::Malformed } else { TransportErrorKind::Closed };

@@ -5,43 +5,14 @@
 
 mod support;
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use identity_core::http::{Method, Request};
-use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt as _};
 
-use self::support::{Server, quick, send};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use self::support::{Log, Server, quick, send};
 
 #[tokio::test]
 async fn one_event_per_attempt_names_the_path_and_the_outcome_only() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-    let _guard = subscriber.with_writer(log.clone()).finish().set_default();
+    let _guard = log.capture();
 
     let server = Server::answering("HTTP/1.1 400 No\r\nx: canary\r\ncontent-length: 6\r\n\r\ncanary");
     let mut request = Request::new(Method::Post, format!("{}token?client_id=canary", server.url()));
@@ -51,7 +22,7 @@ async fn one_event_per_attempt_names_the_path_and_the_outcome_only() {
     send(quick(Request::new(Method::Get, "http://user:canary@localhost/path?canary"))).await.unwrap_err();
     send(quick(Request::new(Method::Get, "canary?canary"))).await.unwrap_err();
 
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 3, "{text}");
     let port = server.port;

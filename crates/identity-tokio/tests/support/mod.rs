@@ -1,8 +1,9 @@
 //! Servers that say what a test wants, byte by byte, on threads of their own.
 
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends when it is not so")]
 
+mod log;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 
@@ -18,6 +19,8 @@ use std::{
 };
 
 use identity_core::http::{Method, Request, Response, TransportError};
+
+pub(crate) use self::log::Log;
 
 /// A server on a port of its own; it counts connections.
 pub(crate) struct Server {

@@ -16,9 +16,10 @@ use identity_core::{
 use identity_tokio::{Roots, TransportOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
+    ConfigBuilder, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion, WantsVerifier,
     crypto::ring::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer},
+    server::WantsServerCert,
 };
 
 use super::{Server, quick};
@@ -32,6 +33,17 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
+    }
+
+    /// A certificate for this name that nobody else has signed.
+    pub(crate) fn self_signed(name: &str) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();
+        Identity { chain: vec![certificate.der().clone()], key: key.serialize_der() }
     }
 
     pub(crate) fn pem(&self) -> String {
@@ -64,14 +76,31 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn config(self) -> Arc<ServerConfig> {
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(self.chain, PrivateKeyDer::Pkcs8(self.key.into()));
-        Arc::new(config.unwrap())
+        self.config_for(rustls::DEFAULT_VERSIONS)
+    }
+
+    pub(crate) fn config_for(self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
+        self.build(versions, Clients::with_no_client_auth)
+    }
+
+    /// Asks for certificates of clients in this way.
+    pub(crate) fn config_with(self, clients: impl FnOnce(Clients) -> Complete) -> Arc<ServerConfig> {
+        self.build(rustls::DEFAULT_VERSIONS, clients)
+    }
+
+    fn build(
+        self,
+        versions: &[&'static SupportedProtocolVersion],
+        clients: impl FnOnce(Clients) -> Complete,
+    ) -> Arc<ServerConfig> {
+        let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+        let builder = clients(builder.with_protocol_versions(versions).unwrap());
+        Arc::new(builder.with_single_cert(self.chain, PrivateKeyDer::Pkcs8(self.key.into())).unwrap())
     }
 }
+
+type Clients = ConfigBuilder<ServerConfig, WantsVerifier>;
+type Complete = ConfigBuilder<ServerConfig, WantsServerCert>;
 
 pub(crate) type Tls = StreamOwned<ServerConnection, TcpStream>;
 

@@ -13,8 +13,9 @@ pub(crate) fn merge(claims: Option<&str>, cae: bool) -> Option<String> {
         (Some(claims), true) => {
             let mut inner = "{}";
             let _ = json::members(claims.as_bytes(), &mut |name, value| {
-                if is(name, "access_token") && value.starts_with('{') {
-                    inner = value;
+                // Of two members of one name the last counts.
+                if is(name, "access_token") {
+                    inner = if value.starts_with('{') { value } else { "{}" };
                 }
             });
             Some(set(claims, "access_token", &set(inner, "xms_cc", CAPABILITIES)))
@@ -73,6 +74,11 @@ mod tests {
                 Some(r#"{"\u0061ccess_token":{"nbf":1}}"#),
                 true,
                 Some(json!({"access_token": {"nbf": 1, "xms_cc": capable}})),
+            ),
+            (
+                Some(r#"{"access_token":{"nbf":1},"access_token":null}"#),
+                true,
+                Some(json!({"access_token": {"xms_cc": capable}})),
             ),
             (Some(r#"{"access_token":null}"#), true, Some(json!({"access_token": {"xms_cc": capable}}))),
         ] {

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use identity_core::http::{Request, Response, ServerTrust};
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 use tokio::time::timeout;
 
 use crate::{
@@ -72,7 +72,7 @@ impl Https {
             let is_reused = reused.is_some();
             let mut live = match reused {
                 Some(live) => live,
-                None => match timeout(request.connect_timeout, self.open(&mut key, via)).await {
+                None => match timeout(request.connect_timeout, self.open(&mut key, via, &request.trust)).await {
                     Ok(stream) => Live::new(stream?).await?,
                     Err(_) => return Err(no_connection(request.connect_timeout)),
                 },
@@ -96,26 +96,21 @@ impl Https {
 
     /// Opens a secure connection. Where the issuer is unknown, the roots may have changed meanwhile: they are read again,
     /// and if that made a difference the key says so.
-    async fn open(&self, key: &mut Key, via: Option<&Proxy>) -> Result<Stream> {
-        let failure = match self.open_with(key, via, Arc::clone(&key.config)).await {
+    async fn open(&self, key: &mut Key, via: Option<&Proxy>, trust: &ServerTrust) -> Result<Stream> {
+        let failure = match self.open_with(key, via).await {
             Ok(stream) => return Ok(stream),
             Err(failure) => failure,
         };
         if failure.unknown_issuer
-            && let Some(renewed) = self.trust.renewed(&key.config)
+            && let Some(renewed) = self.trust.renewed(trust, &key.config)
         {
             key.config = renewed;
-            return self.open_with(key, via, Arc::clone(&key.config)).await.map_err(|failure| failure.error);
+            return self.open_with(key, via).await.map_err(|failure| failure.error);
         }
         Err(failure.error)
     }
 
-    async fn open_with(
-        &self,
-        key: &Key,
-        via: Option<&Proxy>,
-        config: Arc<ClientConfig>,
-    ) -> std::result::Result<Stream, Failure> {
+    async fn open_with(&self, key: &Key, via: Option<&Proxy>) -> std::result::Result<Stream, Failure> {
         let stream = match via {
             None => plain(connect(&key.host, key.port, key.reach).await?),
             #[cfg(feature = "proxy")]
@@ -123,6 +118,6 @@ impl Https {
             #[cfg(not(feature = "proxy"))]
             Some(none) => match *none {},
         };
-        secure(stream, key.name.clone(), config).await
+        secure(stream, key.name.clone(), Arc::clone(&key.config)).await
     }
 }

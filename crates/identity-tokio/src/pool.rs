@@ -155,3 +155,132 @@ pub(crate) const MAX_IDLE_PER_HOST: usize = 64;
 
 /// How long a connection may be idle, unless it is set. Servers that we know of wait longer.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use rustls::{RootCertStore, crypto::ring::default_provider};
+    use tokio::{
+        io::{AsyncWriteExt as _, DuplexStream, duplex},
+        time::advance,
+    };
+
+    use super::*;
+
+    fn key() -> Key {
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let name = ServerName::try_from("login.example").unwrap();
+        let host = "login.example".to_owned();
+        Key { host, port: 443, name, config: Arc::new(config), reach: Reach::Any, proxied: false }
+    }
+
+    /// A connection that has not been used yet, and its server.
+    async fn live() -> (Live, DuplexStream) {
+        let (client, server) = duplex(1024);
+        (Live::new(Box::new(client)).await.unwrap(), server)
+    }
+
+    fn pool() -> Pool {
+        Pool::new(2, Duration::from_secs(60))
+    }
+
+    fn len(pool: &Pool) -> usize {
+        pool.idle.lock().unwrap().len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_put_in_comes_out_once_for_the_same_key() {
+        let (pool, key) = (pool(), key());
+        let (live, _server) = live().await;
+        pool.put(key.clone(), live).await;
+        let others = [
+            Key { host: "other.example".to_owned(), ..key.clone() },
+            Key { port: 8443, ..key.clone() },
+            Key { name: ServerName::try_from("other.example").unwrap(), ..key.clone() },
+            // Equal in what it says, but another trust.
+            Key { config: Arc::new((*key.config).clone()), ..key.clone() },
+            Key { reach: Reach::LocalOnly, ..key.clone() },
+            Key { proxied: true, ..key.clone() },
+        ];
+        for other in &others {
+            assert!(pool.take(other).await.is_none(), "{other:?}");
+        }
+        assert!(pool.take(&key).await.is_some());
+        assert!(pool.take(&key).await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_of_another_process_is_never_used_and_left_alone() {
+        let (pool, key) = (pool(), key());
+        let (live, mut server) = live().await;
+        pool.put(key.clone(), live).await;
+        // As after a fork: what is here was opened by the parent.
+        pool.idle.lock().unwrap()[0].home.process = process::id().wrapping_add(1);
+        assert!(pool.take(&key).await.is_none());
+        assert_eq!(len(&pool), 0);
+        server.write_all(b"not closed").await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_of_another_runtime_waits_for_that_runtime() {
+        let (pool, key) = (pool(), key());
+        let (live, _server) = live().await;
+        pool.put(key.clone(), live).await;
+        let home = pool.idle.lock().unwrap()[0].home;
+        pool.idle.lock().unwrap()[0].home.runtime = Some(RuntimeId(u64::MAX));
+        assert!(pool.take(&key).await.is_none());
+        pool.idle.lock().unwrap()[0].home = home;
+        assert!(pool.take(&key).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_waited_too_long_is_closed() {
+        let (pool, key) = (pool(), key());
+        for (wait, kept) in [(59, true), (60, false)] {
+            let (live, mut server) = live().await;
+            pool.put(key.clone(), live).await;
+            advance(Duration::from_secs(wait)).await;
+            assert_eq!(pool.take(&key).await.is_some(), kept);
+            server.write_all(b"x").await.unwrap_err();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_server_has_ended_or_broken_is_not_handed_out() {
+        let (pool, key) = (pool(), key());
+        for answer in [None, Some("HTTP/1.1 408 Request Timeout\r\n\r\n"), Some("x")] {
+            let (live, mut server) = live().await;
+            pool.put(key.clone(), live).await;
+            match answer {
+                Some(answer) => server.write_all(answer.as_bytes()).await.unwrap(),
+                None => drop(server),
+            }
+            assert!(pool.take(&key).await.is_none(), "{answer:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_is_kept_than_is_allowed() {
+        let (pool, mut key) = (pool(), key());
+        let mut servers = Vec::new();
+        for _ in 0..3 {
+            let (live, server) = live().await;
+            servers.push(server);
+            pool.put(key.clone(), live).await;
+        }
+        assert_eq!(len(&pool), 2);
+        for port in 0..MAX_IDLE {
+            let (live, server) = live().await;
+            servers.push(server);
+            key.port = 1000 + port as u16;
+            pool.put(key.clone(), live).await;
+        }
+        assert_eq!(len(&pool), MAX_IDLE);
+        assert!(pool.take(&key).await.is_some());
+        key.port = 443;
+        assert!(pool.take(&key).await.is_none(), "the oldest went");
+    }
+}

@@ -1,7 +1,6 @@
 //! Who is trusted over `https`, and what is said of those who are not.
 
 #![expect(clippy::disallowed_methods, reason = "the servers live on threads of their own")]
-#![expect(clippy::unwrap_used, reason = "a test ends when it is not so")]
 
 mod support;
 

@@ -1,7 +1,6 @@
 //! What an attempt leaves in the log, and what it does not.
 
 #![expect(clippy::disallowed_methods, reason = "the servers live on threads of their own")]
-#![expect(clippy::unwrap_used, reason = "a test ends when it is not so")]
 
 mod support;
 

@@ -118,14 +118,16 @@ impl Trust {
     }
 
     /// The settings after the system's roots and the CA files have been read again; `None` if they are what `failed` had,
-    /// or were read just before.
-    pub(crate) fn renewed(&self, failed: &Arc<ClientConfig>) -> Option<Arc<ClientConfig>> {
+    /// or were read just before, or if the request has roots of its own.
+    pub(crate) fn renewed(&self, trust: &ServerTrust, failed: &Arc<ClientConfig>) -> Option<Arc<ClientConfig>> {
+        if *trust != ServerTrust::Roots {
+            return None;
+        }
         let mut known = self.lock();
         let current = known.current.as_mut()?;
         if !Arc::ptr_eq(&current.config, failed) {
-            // Another request came first; or the failed one had exclusive roots, to which nothing can be added.
-            let was_exclusive = known.only.iter().any(|(_, config)| Arc::ptr_eq(config, failed));
-            return known.current.as_ref().filter(|_| !was_exclusive).map(|current| Arc::clone(&current.config));
+            // Another request came first.
+            return Some(Arc::clone(&current.config));
         }
         if current.loaded.elapsed() < RELOAD_AT_MOST_EVERY {
             return None;
@@ -293,3 +295,71 @@ const MAX_EXCLUSIVE: usize = 8;
 
 /// How soon after roots were read an unknown issuer has them read again; reading the system's takes milliseconds.
 const RELOAD_AT_MOST_EVERY: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn pem(name: &str) -> String {
+        let certificate =
+            CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&KeyPair::generate().unwrap());
+        let text = identity_core::text::base64(certificate.unwrap().der());
+        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unknown_issuer_has_a_file_read_again_that_does_not_look_changed() {
+        let path = std::env::temp_dir().join(format!("identity-tokio-{}.pem", std::process::id()));
+        let (one, two) = (pem("one"), pem("two"));
+        let write = |text: &str| {
+            fs::write(&path, format!("{text:2000}")).unwrap();
+            File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        write(&one);
+        let trust = Trust::new(Roots::None, vec![Authority::File(path.clone())]).unwrap();
+        let first = trust.config(&ServerTrust::Roots).unwrap();
+        write(&two);
+        assert!(Arc::ptr_eq(&first, &trust.config(&ServerTrust::Roots).unwrap()));
+        assert!(trust.renewed(&ServerTrust::Roots, &first).is_none(), "it was read just before");
+        advance(RELOAD_AT_MOST_EVERY).await;
+        let second = trust.renewed(&ServerTrust::Roots, &first).unwrap();
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert!(Arc::ptr_eq(&second, &trust.config(&ServerTrust::Roots).unwrap()));
+        // Who still had the old settings gets the new ones without another look.
+        assert!(Arc::ptr_eq(&second, &trust.renewed(&ServerTrust::Roots, &first).unwrap()));
+        advance(RELOAD_AT_MOST_EVERY).await;
+        assert!(trust.renewed(&ServerTrust::Roots, &second).is_none(), "nothing has changed");
+        fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn exclusive_roots_are_never_replaced_by_others() {
+        let trust = Trust::new(Roots::None, vec![Authority::Pem(pem("one"))]).unwrap();
+        trust.config(&ServerTrust::Roots).unwrap();
+        let texts: Vec<Arc<str>> = (0..2 * MAX_EXCLUSIVE).map(|_| pem("two").into()).collect();
+        advance(RELOAD_AT_MOST_EVERY).await;
+        let exclusive = ServerTrust::OnlyRoots(Arc::clone(&texts[0]));
+        let first = trust.config(&exclusive).unwrap();
+        assert!(trust.renewed(&exclusive, &first).is_none());
+        for text in &texts {
+            trust.config(&ServerTrust::OnlyRoots(Arc::clone(text))).unwrap();
+        }
+        assert_eq!(trust.lock().only.len(), MAX_EXCLUSIVE);
+        // Also when they have been forgotten meanwhile.
+        assert!(trust.renewed(&exclusive, &first).is_none());
+    }
+
+    #[test]
+    fn the_same_trust_is_the_same_settings() {
+        let trust = Trust::new(Roots::None, vec![Authority::Pem(pem("one"))]).unwrap();
+        let two = pem("two");
+        let [one, same] = [(); 2].map(|()| trust.config(&ServerTrust::Roots).unwrap());
+        let [only, equal] = [(); 2].map(|()| trust.config(&ServerTrust::OnlyRoots(two.as_str().into())).unwrap());
+        assert!(Arc::ptr_eq(&one, &same) && Arc::ptr_eq(&only, &equal) && !Arc::ptr_eq(&one, &only));
+    }
+}

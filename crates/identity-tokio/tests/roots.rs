@@ -1,0 +1,97 @@
+//! The system's roots, in processes whose variables say where they are.
+
+#![expect(clippy::disallowed_methods, reason = "the servers live on threads of their own, a child has variables")]
+#![expect(clippy::unwrap_used, reason = "a test ends when it is not so")]
+
+mod support;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use identity_core::http::{Method, Request};
+use identity_tokio::TransportOptions;
+
+use self::support::{
+    quick,
+    tls::{Authority, TlsServer, send_by},
+};
+
+const CHILD_TARGET: &str = "IDENTITY_TOKIO_TEST_TARGET";
+const CHILD_CA: &str = "IDENTITY_TOKIO_TEST_CA";
+
+/// Not a test by itself: what the next ones run in a process with other variables.
+#[tokio::test]
+async fn child_sends_one_request() {
+    let Ok(url) = env::var(CHILD_TARGET) else { return };
+    let platform = match env::var(CHILD_CA) {
+        Ok(pem) => TransportOptions::new().ca_pem(pem).platform().unwrap(),
+        Err(_) => identity_tokio::platform(),
+    };
+    platform.transport().check_https().unwrap();
+    match send_by(&platform, quick(Request::new(Method::Get, url))).await {
+        Ok(answer) => println!("status {}", answer.status()),
+        Err(error) => println!("{:?}: {error}", error.kind()),
+    }
+}
+
+/// What a process with these variables says of a request.
+fn child(url: &str, variables: &[(&str, &Path)]) -> String {
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args(["--exact", "child_sends_one_request", "--nocapture"]).env(CHILD_TARGET, url);
+    child.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
+    let output = child.envs(variables.iter().copied()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn place(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()))
+}
+
+#[test]
+fn the_variables_of_openssl_say_where_the_roots_are() {
+    let authority = Authority::new("ours");
+    let server = TlsServer::plain(authority.sign(&["localhost"], |_| {}).config());
+    let (file, folder) = (place("roots.pem"), place("roots"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(&file, authority.pem()).unwrap();
+    fs::write(folder.join("root.pem"), authority.pem()).unwrap();
+    for variables in [
+        &[("SSL_CERT_FILE", &*file)][..],
+        &[("SSL_CERT_DIR", &folder)],
+        &[("SSL_CERT_FILE", Path::new("/missing")), ("SSL_CERT_DIR", &folder)],
+        &[("SSL_CERT_FILE", Path::new("/missing")), (CHILD_CA, Path::new(&authority.pem()))],
+    ] {
+        let said = child(&server.url(), variables);
+        assert!(said.contains("status 200"), "{variables:?}: {said}");
+    }
+    let said = child(&server.url(), &[("SSL_CERT_FILE", &place("other.pem"))]);
+    assert!(said.contains("Refused"), "{said}");
+    fs::remove_dir_all(folder).unwrap();
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_system_without_roots_says_where_they_were_looked_for_and_what_helps() {
+    let authority = Authority::new("ours");
+    let server = TlsServer::plain(authority.sign(&["localhost"], |_| {}).config());
+    let (empty, missing) = (place("empty"), place("missing.pem"));
+    fs::create_dir_all(&empty).unwrap();
+    let said = child(&server.url(), &[("SSL_CERT_FILE", &missing), ("SSL_CERT_DIR", &empty)]);
+    for word in [
+        "Refused",
+        &format!("SSL_CERT_FILE={}", missing.display()),
+        &format!("SSL_CERT_DIR={}", empty.display()),
+        "No such file",
+        "Roots::Webpki",
+        "`tls-webpki-roots`",
+        "CA file",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert_eq!(server.server.connections(), 0);
+    fs::remove_dir_all(empty).unwrap();
+}

@@ -11,8 +11,9 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::directory::{App, Directory, Extra, Store, Tenant};
-use crate::emulator::{BINDING_NAME, Emulator, Host};
+use crate::cluster::BINDING_NAME;
+use crate::directory::{App, Extra, Store, Tenant, User};
+use crate::emulator::{Emulator, Host};
 use crate::endpoints::Challenges;
 use crate::faults::Faults;
 use crate::files::Files;
@@ -35,6 +36,7 @@ pub struct Builder {
     service_fabric_secret: Option<String>,
     azure_ml_secret: Option<String>,
     arc_directory: PathBuf,
+    directory: Option<PathBuf>,
     extra: Extra,
     settings: Settings,
     dns_names: Vec<String>,
@@ -58,6 +60,7 @@ impl Builder {
             service_fabric_secret: None,
             azure_ml_secret: None,
             arc_directory: PathBuf::from(ARC_DIRECTORY),
+            directory: None,
             extra: Extra::default(),
             settings: Settings {
                 lifetime_secs: 3_599,
@@ -66,6 +69,7 @@ impl Builder {
                 skew_secs: 0,
                 refuse_padding: false,
                 refuse_replays: false,
+                loop_limit: None,
             },
             dns_names: Vec::new(),
             files: None,
@@ -177,7 +181,32 @@ impl Builder {
         self
     }
 
-    /// Adds a tenant to Entra.
+    /// Lets Entra know what is in this file (TOML), in place of what is built in; it is read again when it changes.
+    ///
+    /// [`Emulator::write_directory`] writes one to start with. Its first tenant is home, in place of
+    /// [`tenant_id`](Self::tenant_id). Other files that it names are read when it is.
+    #[must_use]
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.directory = Some(path.into());
+        self
+    }
+
+    /// Adds a person to Entra, or replaces the one of that name.
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.extra.users.push(user);
+        self
+    }
+
+    /// Lets Entra refuse an application that asks for the same token more than `count` times within five minutes
+    /// (AADSTS50196), as the real service does at a rate of its own; the default is no limit.
+    #[must_use]
+    pub fn loop_limit(mut self, count: usize) -> Self {
+        self.settings.loop_limit = Some(count);
+        self
+    }
+
+    /// Adds a tenant to Entra, or replaces the one of that id.
     #[must_use]
     pub fn tenant(mut self, tenant: Tenant) -> Self {
         self.extra.tenants.push(tenant);
@@ -285,7 +314,8 @@ impl Builder {
     /// # Errors
     ///
     /// [`io::ErrorKind::Other`] outside of tokio; [`io::ErrorKind::InvalidInput`] for an address that is
-    /// not local and for a tenant, identity, resource or secret that cannot work; otherwise what the system says
+    /// not local and for a tenant, identity, resource, application or secret that cannot work;
+    /// [`io::ErrorKind::InvalidData`], with the line, for a [directory](Self::directory) that cannot; otherwise what the system says
     /// when an address cannot be bound or there is no randomness.
     pub async fn start(self) -> io::Result<Emulator> {
         tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
@@ -330,7 +360,9 @@ impl Builder {
     fn bind(self, tasks: &mut JoinSet<()>) -> io::Result<Emulator> {
         self.check()?;
         let certificate = tls::self_signed(self.rsa_certificate)?;
-        let signer = Signer::new(&self.tenant_id)?;
+        let directory = Store::new(self.directory, &self.tenant_id, self.extra)?;
+        let home = directory.last_good().tenants.first().map(|tenant| tenant.id.clone());
+        let signer = Signer::new(&home.unwrap_or(self.tenant_id))?;
         let secret = |fixed: Option<String>| fixed.map_or_else(|| signer.random_hex::<32>(), Ok);
         let secrets = Secrets {
             identity_header: secret(self.identity_header)?,
@@ -359,8 +391,6 @@ impl Builder {
         let authority = Authority::new(names, None)?;
         let binding = Authority::new(vec![BINDING_NAME.to_owned()], Some(BINDING_NAME.to_owned()))?;
         let files = Files::new(self.files, || signer.random_hex::<8>())?;
-        let mut directory = Directory::built_in(&self.tenant_id);
-        self.extra.apply(&mut directory)?;
         let acceptors = [certificate.acceptor, authority.acceptor()?, binding.acceptor()?];
         let shared = Arc::new(Shared {
             signer,
@@ -380,16 +410,17 @@ impl Builder {
             certificate_pem: certificate.pem,
             thumbprint: certificate.thumbprint,
             origin: format!("http://{control_address}"),
-            directory: Store::new(directory)?,
+            directory,
             settings: Mutex::new(self.settings),
             hosts,
             used: Mutex::default(),
+            asked: Mutex::default(),
             authority,
             binding,
             files,
         });
         let emulator = Emulator { shared: Arc::clone(&shared), addresses, host: Host::None };
-        emulator.write_files()?;
+        emulator.shared.write_files()?;
         // Only now, when nothing can fail any more, does anybody answer.
         tasks.spawn(listen(control, Arc::clone(&shared), None, None));
         for (source, listener) in listeners {

@@ -10,10 +10,12 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::answer::{Answer, Plan};
+use crate::cluster::{CA, CLIENT};
 use crate::io::HyperIo;
 use crate::lock;
 use crate::reply::{JSON, Reply, json_body};
@@ -61,6 +63,21 @@ async fn handle(shared: &Shared, request: Request<Incoming>) -> Handled {
             "certificate": shared.certificate_pem,
             "thumbprint": shared.thumbprint,
         }))),
+        (&Method::GET, "/__emulator/entra") => Ok(Some(entra(shared))),
+        (&Method::POST, "/__emulator/clock") => {
+            let Clock { skew_secs } = order(request).await?;
+            shared.set_skew(skew_secs);
+            Ok(None)
+        }
+        (&Method::POST, "/__emulator/rotate") => {
+            let Rotation { what } = order(request).await?;
+            let rotated = match what {
+                Rotated::Ca => shared.rotate_ca(),
+                Rotated::IdentityBindingCa => shared.rotate_binding_ca(),
+                Rotated::Tokens => shared.rotate_tokens(),
+            };
+            rotated.map(|()| None).map_err(|error| (500, error.to_string()))
+        }
         (&Method::GET, "/__emulator/requests") => Ok(Some(requests(shared))),
         (&Method::DELETE, "/__emulator/requests") => {
             lock(&shared.log).clear();
@@ -99,7 +116,30 @@ fn once() -> usize {
     1
 }
 
-async fn add(shared: &Shared, request: Request<Incoming>) -> Handled {
+/// What `POST /__emulator/clock` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Clock {
+    skew_secs: i64,
+}
+
+/// What `POST /__emulator/rotate` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    what: Rotated,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Rotated {
+    Ca,
+    IdentityBindingCa,
+    Tokens,
+}
+
+/// The JSON of an order.
+async fn order<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, (u16, String)> {
     let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if media_type != "application/json" {
@@ -107,7 +147,11 @@ async fn add(shared: &Shared, request: Request<Incoming>) -> Handled {
     }
     let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
     let body = body.map_err(|error| (413, error.to_string()))?.to_bytes();
-    let order: Order = serde_json::from_slice(&body).map_err(|error| (400, error.to_string()))?;
+    serde_json::from_slice(&body).map_err(|error| (400, error.to_string()))
+}
+
+async fn add(shared: &Shared, request: Request<Incoming>) -> Handled {
+    let order: Order = order(request).await?;
     let source = match order.source.as_deref().map(str::parse::<Source>) {
         Some(source) => Some(source.map_err(|error| (400, error.to_string()))?),
         None => None,
@@ -124,6 +168,18 @@ async fn add(shared: &Shared, request: Request<Incoming>) -> Handled {
     }
     shared.faults.repeat(source, order.times, order.script);
     Ok(None)
+}
+
+fn entra(shared: &Shared) -> Value {
+    let path = |name: &str| shared.files.path(name).display().to_string();
+    json!({
+        "authority": shared.hosts.first().map(|host| format!("https://{host}")),
+        "ca": shared.authority.ca_pem(),
+        "ca_path": path(CA),
+        "client_certificate_path": path(CLIENT),
+        "identity_binding_ca": shared.binding.ca_pem(),
+        "directory_error": shared.directory.now().err(),
+    })
 }
 
 fn requests(shared: &Shared) -> Value {

@@ -11,8 +11,6 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-pub(crate) use entra::BINDING_NAME;
-
 use crate::builder::{Builder, IMDS_ADDRESS};
 use crate::faults::Faults;
 use crate::identity::Identity;

@@ -36,7 +36,7 @@ pub(crate) struct Issue {
 
 /// Answers a request to one of Entra's listeners.
 pub(crate) fn decide(shared: &Shared, request: &Request) -> Result<Outcome<'static>, Refusal> {
-    let directory = shared.directory.now();
+    let directory = shared.directory.now().map_err(|error| Refusal::new(500, "server_error", error))?;
     let path = match request.source {
         Source::IdentityBinding => request.path.strip_prefix(request.source.token_path()).unwrap_or_default(),
         _ => &request.path,

@@ -1,25 +1,75 @@
-//! A strict local stand-in for the metadata endpoints of Azure.
+//! A strict local stand-in for Entra and the metadata endpoints of Azure.
 //!
-//! It gives out tokens as IMDS, App Service, Azure Arc, Service Fabric, Azure ML and Cloud Shell do, and refuses
-//! what they refuse. Its tokens are signed, and a published key set verifies them. It records every request,
-//! and it can be told to be slow, to fail or to lie. Clients of any language find it by the environment variables
-//! that they look at anyway.
+//! It gives out tokens as IMDS, App Service, Azure Arc, Service Fabric, Azure ML and Cloud Shell do, and as Entra's token
+//! service does for client secrets, certificates and federated tokens, and refuses what they refuse. Its tokens are
+//! signed, and a published key set verifies them. It records every request, and it can be told to be slow,
+//! to fail or to lie. Clients of any language find it by the environment variables that they look at anyway.
 //!
 //! ```
-//! use identity_emulator::{Answer, Emulator, Source};
+//! use identity_emulator::{Answer, App, Emulator, Source};
 //!
 //! # fn main() -> std::io::Result<()> {
-//! let emulator = Emulator::builder().start_in_background()?;
+//! let app = App::new("7e57ab1e-0000-4000-8000-00000000a001").secret("of this test");
+//! let emulator = Emulator::builder().app(app).start_in_background()?;
 //! for (name, value) in emulator.variables(Source::AppService) {
 //!     // Set these for the program under test.
 //!     assert!(name.starts_with("IDENTITY_") && !value.is_empty());
 //! }
 //! emulator.faults().times(Source::AppService, 2, Answer::status(503));
+//! emulator.faults().next(Source::Entra, Answer::entra_error(7000215));
 //! // Run the program, then look at what it asked.
 //! assert_eq!(emulator.request_count(Source::AppService), 0);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Variables
+//!
+//! [`Emulator::variables`] gives, for each [`Source`]:
+//!
+//! | source | variables |
+//! |---|---|
+//! | `imds` | `AZURE_POD_IDENTITY_AUTHORITY_HOST`; none at the real address |
+//! | `app-service` | `IDENTITY_ENDPOINT`, `IDENTITY_HEADER` |
+//! | `azure-arc` | `IDENTITY_ENDPOINT`, `IMDS_ENDPOINT` |
+//! | `service-fabric` | `IDENTITY_ENDPOINT`, `IDENTITY_HEADER`, `IDENTITY_SERVER_THUMBPRINT` |
+//! | `azure-ml` | `MSI_ENDPOINT`, `MSI_SECRET` |
+//! | `cloud-shell` | `MSI_ENDPOINT` |
+//! | `entra` | (1), `AZURE_CLIENT_SECRET` |
+//! | `workload-identity` | (1), `AZURE_FEDERATED_TOKEN_FILE` |
+//! | `identity-binding` | (1), `AZURE_FEDERATED_TOKEN_FILE`, `AZURE_KUBERNETES_TOKEN_PROXY`, `AZURE_KUBERNETES_SNI_NAME`, `AZURE_KUBERNETES_CA_FILE` |
+//! | `azure-pipelines` | (1), `SYSTEM_OIDCREQUESTURI`, `SYSTEM_ACCESSTOKEN`, `AZURESUBSCRIPTION_TENANT_ID`, `AZURESUBSCRIPTION_CLIENT_ID`, `AZURESUBSCRIPTION_SERVICE_CONNECTION_ID` |
+//! | `github-actions` | (1), `ACTIONS_ID_TOKEN_REQUEST_URL`, `ACTIONS_ID_TOKEN_REQUEST_TOKEN` |
+//!
+//! (1) is `AZURE_AUTHORITY_HOST`, `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, and the CA that has to be trusted for
+//! them, under each name by which programs take one: `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE` (Python), `NODE_EXTRA_CA_CERTS`.
+//! [`Emulator::certificate_variables`] are those of a program that signs in with a certificate. Clients have to be told not to
+//! ask the public cloud whether the authority is a real one (`disable_instance_discovery`).
+//!
+//! # Entra
+//!
+//! It serves, for tenants by id or domain name, and whatever the `Host` header says:
+//!
+//! | request | what it does |
+//! |---|---|
+//! | `POST /{tenant}/oauth2/v2.0/token` | tokens |
+//! | `POST /adfs/oauth2/token` | tokens of AD FS, with its errors |
+//! | `GET /common/discovery/instance` | aliases of a host; `invalid_instance` for unknown ones |
+//! | `GET /{tenant}/v2.0/.well-known/openid-configuration` | discovery document, also without `/v2.0` and below `/adfs` |
+//! | `GET /{tenant}/discovery/v2.0/keys` | key set |
+//!
+//! The grant is `client_credentials`; a client shows who it is by a secret, in the form or in a header, by an
+//! assertion that one of its certificates signs (RS256 or PS256), or by a token of an issuer that it trusts. What is known
+//! is in a directory: [`App`] and its like in Rust, or a file that is read again when it changes
+//! ([`Builder::directory`], [`Emulator::write_directory`]). The built-in one:
+//!
+//! | application | it has |
+//! |---|---|
+//! | [`WEB_CLIENT_ID`] | [`WEB_CLIENT_SECRET`], in both tenants ([`TENANT_ID`], [`OTHER_TENANT_ID`]) |
+//! | [`CERTIFICATE_CLIENT_ID`] | [`TEST_CERTIFICATE_PEM`] and its key, [`TEST_KEY_PEM`] |
+//! | [`FEDERATED_CLIENT_ID`] | trust in the emulated cluster, Azure Pipelines, GitHub Actions and the managed identities |
+//! | [`EXPIRED_CLIENT_ID`] | [`EXPIRED_CLIENT_SECRET`] (AADSTS7000222) |
+//! | [`DISABLED_CLIENT_ID`] | been disabled (AADSTS7000112) |
 //!
 //! # Control from other languages
 //!
@@ -34,9 +84,12 @@
 //! | `DELETE /__emulator/faults` | only real answers from now on |
 //! | `GET /__emulator/service-fabric` | `certificate` (PEM) and `thumbprint` of Service Fabric |
 //! | `POST /__emulator/release` | lets held requests go on |
+//! | `GET /__emulator/entra` | `authority`, `ca` (PEM), `ca_path`, `client_certificate_path`, `identity_binding_ca`, `directory_error` |
+//! | `POST /__emulator/clock` | `{"skew_secs": 600}`: Entra's clock is so far ahead |
+//! | `POST /__emulator/rotate` | `{"what": "ca"}`, `"identity-binding-ca"` or `"tokens"`: new ones, also in the files |
 //!
-//! ANSWER is an object; every field is optional: `status`, `headers` (a list of pairs), `body`, `raw`, `connection`
-//! (`"refuse"`, `"stall"` or `"silence"`), `delay_ms`, `hold`, `drip` (`{"bytes": 1, "every_ms": 1000, "head": false}`),
+//! ANSWER is an object; every field is optional: `status`, `entra_error` (a code), `headers` (a list of pairs), `body`, `raw`,
+//! `connection` (`"refuse"`, `"stall"` or `"silence"`), `delay_ms`, `hold`, `drip` (`{"bytes": 1, "every_ms": 1000, "head": false}`),
 //! `cut_after`, `reset_after`, `gzip`, `giant`, `deep`, `date_skew_secs`, `lifetime_secs`, `refresh_in_secs`,
 //! `expires_on` and `expires_in` (the names of [`ExpiryFormat`] in kebab case), `fields` (an object) and `omit` (a list of names).
 //! [`Answer`] says what each does.
@@ -44,11 +97,13 @@
 //! # Security
 //!
 //! It listens on loopback addresses only (and at 169.254.169.254 when told to, for network namespaces). Its
-//! signing key is public: nothing real may ever trust it. Recorded requests contain the secrets that clients sent.
+//! signing key is public: nothing real may ever trust it. The keys of its CAs exist in memory only, until it
+//! ends. Recorded requests contain the secrets that clients sent.
 #![expect(clippy::disallowed_methods, reason = "a server of its own, which shares no seam with the code that it tests")]
 
 mod answer;
 mod builder;
+mod cluster;
 mod control;
 mod directory;
 mod emulator;
@@ -79,8 +134,8 @@ pub use builder::Builder;
 pub use directory::{
     App, CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET, FEDERATED_CLIENT_ID,
     GITHUB_ISSUER, GITHUB_SUBJECT, KUBERNETES_ISSUER, KUBERNETES_SUBJECT, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID,
-    PIPELINES_ISSUER, PIPELINES_SUBJECT, SERVICE_CONNECTION_ID, TENANT_DOMAIN, Tenant, WEB_CLIENT_ID,
-    WEB_CLIENT_SECRET,
+    PIPELINES_ISSUER, PIPELINES_SUBJECT, SERVICE_CONNECTION_ID, TENANT_DOMAIN, Tenant, USER_NAME, USER_PASSWORD, User,
+    WEB_CLIENT_ID, WEB_CLIENT_SECRET,
 };
 pub use emulator::Emulator;
 pub use faults::Faults;

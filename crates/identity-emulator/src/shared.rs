@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) hosts: Vec<String>,
     /// The assertions that were used, newest last.
     pub(crate) used: Mutex<VecDeque<String>>,
+    /// What applications asked for in the last minutes, newest last.
+    pub(crate) asked: Mutex<VecDeque<(Instant, String)>>,
     pub(crate) authority: Authority,
     /// The proxy of AKS identity bindings.
     pub(crate) binding: Authority,
@@ -63,6 +65,7 @@ pub(crate) struct Settings {
     pub(crate) skew_secs: i64,
     pub(crate) refuse_padding: bool,
     pub(crate) refuse_replays: bool,
+    pub(crate) loop_limit: Option<usize>,
 }
 
 /// What clients must show; never printed.
@@ -130,6 +133,20 @@ impl Shared {
         Ok(())
     }
 
+    /// Remembers that something was asked for; false if it was too often.
+    pub(crate) fn may_ask(&self, what: String) -> bool {
+        let Some(limit) = self.settings().loop_limit else { return true };
+        let mut asked = lock(&self.asked);
+        while asked.front().is_some_and(|(when, _)| when.elapsed() > LOOP_WINDOW) {
+            asked.pop_front();
+        }
+        if asked.iter().filter(|(_, other)| *other == what).count() >= limit {
+            return false;
+        }
+        asked.push_back((Instant::now(), what));
+        true
+    }
+
     /// The time at that source.
     pub(crate) fn now(&self, source: Source) -> SystemTime {
         let now = SystemTime::now();
@@ -157,6 +174,8 @@ impl Shared {
     }
 }
 
+/// How long requests count for a loop.
+const LOOP_WINDOW: Duration = Duration::from_secs(300);
 /// How many used assertions are remembered.
 const MAX_USED: usize = 4_096;
 

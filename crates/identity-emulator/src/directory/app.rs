@@ -4,9 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::SystemTime;
 
-use ring::digest;
-
-use crate::text::{guid, is_guid};
+use crate::directory::derived_guid;
+use crate::text::is_guid;
 use crate::x509::Certificate;
 
 /// A tenant of Entra.
@@ -77,11 +76,8 @@ impl App {
     #[must_use]
     pub fn new(client_id: impl Into<String>) -> Self {
         let client_id = client_id.into();
-        let digest = digest::digest(&digest::SHA256, client_id.to_ascii_lowercase().as_bytes());
-        let mut bytes = [0; 16];
-        bytes.iter_mut().zip(digest.as_ref()).for_each(|(byte, digest)| *byte = *digest);
         Self {
-            object_id: guid(bytes),
+            object_id: derived_guid(&client_id),
             name: "emulated".to_owned(),
             client_id,
             tenants: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::directory::{App, Directory, Tenant};
+use crate::directory::{App, Directory, Tenant, User};
 use crate::entra::EXCHANGE_AUDIENCE;
 use crate::identity::{BLUE_OBJECT_ID, GREEN_OBJECT_ID, SYSTEM_OBJECT_ID};
 use crate::token::TEST_CERTIFICATE_PEM;
@@ -28,6 +28,11 @@ pub const EXPIRED_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e3";
 pub const EXPIRED_CLIENT_SECRET: &str = "PUBLIC-test~secret.that_has-expired012345";
 /// An application with the secret [`WEB_CLIENT_SECRET`] that an administrator has disabled.
 pub const DISABLED_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e4";
+
+/// A person of the home tenant.
+pub const USER_NAME: &str = "ada@contoso.example";
+/// The password of [`USER_NAME`]; public, so it protects nothing.
+pub const USER_PASSWORD: &str = "PUBLIC test password";
 
 /// The issuer of the tokens of the emulated Kubernetes cluster.
 pub const KUBERNETES_ISSUER: &str = "https://westeurope.oic.prod-aks.azure.com/7e57ab1e-0000-4000-8000-000000000001/7e57ab1e-0000-4000-8000-0000000000f0/";
@@ -62,6 +67,8 @@ impl Directory {
                 App::new(DISABLED_CLIENT_ID).name("disabled").secret(WEB_CLIENT_SECRET).disabled(),
             ],
             issuers: Vec::new(),
+            users: vec![User::new(USER_NAME, USER_PASSWORD)],
+            resources: Vec::new(),
         }
     }
 }

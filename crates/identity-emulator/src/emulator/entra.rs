@@ -3,21 +3,15 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use serde_json::json;
-
+use crate::cluster::{BINDING_CA, BINDING_NAME, BINDING_POD, CA, CLIENT, POD, TOKEN};
 use crate::directory::{
-    App, CERTIFICATE_CLIENT_ID, FEDERATED_CLIENT_ID, KUBERNETES_ISSUER, KUBERNETES_SUBJECT, SERVICE_CONNECTION_ID,
-    WEB_CLIENT_ID, WEB_CLIENT_SECRET,
+    App, CERTIFICATE_CLIENT_ID, Directory, FEDERATED_CLIENT_ID, SERVICE_CONNECTION_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
 };
 use crate::emulator::Emulator;
-use crate::entra::{BINDING_AUDIENCE, EXCHANGE_AUDIENCE};
 use crate::files;
-use crate::lock;
 use crate::source::Source;
-use crate::text::epoch_seconds;
-use crate::token::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
 
 impl Emulator {
     /// The origin of Entra's token service, such as `https://localhost:4000`.
@@ -54,8 +48,7 @@ impl Emulator {
     ///
     /// What the system says.
     pub fn rotate_ca(&self) -> io::Result<()> {
-        self.shared.authority.rotate()?;
-        self.shared.files.write(CA, &self.ca_pem())
+        self.shared.rotate_ca()
     }
 
     /// The CA of the proxy of AKS identity bindings, as PEM.
@@ -71,8 +64,7 @@ impl Emulator {
     ///
     /// What the system says.
     pub fn rotate_identity_binding_ca(&self) -> io::Result<()> {
-        self.shared.binding.rotate()?;
-        self.shared.files.write(BINDING_CA, &self.identity_binding_ca_pem())
+        self.shared.rotate_binding_ca()
     }
 
     /// The file with the certificate and the key of [`CERTIFICATE_CLIENT_ID`], as PEM.
@@ -89,6 +81,21 @@ impl Emulator {
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
+    /// Writes the directory of now to a file: a start for one's own, see [`Builder::directory`](crate::Builder::directory).
+    ///
+    /// # Errors
+    ///
+    /// What the system says, with the path.
+    pub fn write_directory(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        files::write(path.as_ref(), &self.shared.directory.last_good().to_toml())
+    }
+
+    /// What is wrong with the [directory file](crate::Builder::directory); Entra answers 500 until it is repaired.
+    #[must_use]
+    pub fn directory_error(&self) -> Option<String> {
+        self.shared.directory.now().err()
+    }
+
     /// Registers an application in Entra, or replaces the one of that client id, at once.
     ///
     /// # Errors
@@ -102,36 +109,18 @@ impl Emulator {
     ///
     /// It moves the `Date` header, the times in tokens and the times at which assertions are valid.
     pub fn set_clock_skew_secs(&self, seconds: i64) {
-        lock(&self.shared.settings).skew_secs = seconds.clamp(-MAX_SKEW_SECS, MAX_SKEW_SECS);
+        self.shared.set_skew(seconds);
     }
 
     /// A token of a service account, such as `system:serviceaccount:default:workload`, as a Kubernetes cluster signs it.
     ///
-    /// Its issuer is [`KUBERNETES_ISSUER`].
+    /// Its issuer is [`KUBERNETES_ISSUER`](crate::KUBERNETES_ISSUER).
     ///
     /// # Errors
     ///
     /// If there is no randomness.
     pub fn kubernetes_token(&self, subject: &str, audience: &str, lifetime: Duration) -> io::Result<String> {
-        let now = epoch_seconds(SystemTime::now());
-        let expires = now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
-        let mut parts = subject.rsplit(':');
-        let (name, namespace) = (parts.next(), parts.next());
-        let signer = &self.shared.signer;
-        let header = json!({ "alg": "RS256", "kid": signer.key_id() });
-        signer.sign_jwt(
-            &header,
-            &json!({
-                "aud": [audience],
-                "exp": expires,
-                "iat": now,
-                "iss": KUBERNETES_ISSUER,
-                "jti": signer.random_guid()?,
-                "kubernetes.io": { "namespace": namespace, "serviceaccount": { "name": name } },
-                "nbf": now,
-                "sub": subject,
-            }),
-        )
+        self.shared.kubernetes_token(subject, audience, lifetime)
     }
 
     /// Writes a new [`kubernetes_token`](Self::kubernetes_token) below `directory` as a kubelet does, and gives the path at
@@ -150,30 +139,21 @@ impl Emulator {
         audience: &str,
         lifetime: Duration,
     ) -> io::Result<PathBuf> {
-        let token = self.kubernetes_token(subject, audience, lifetime)?;
-        files::project(directory.as_ref(), TOKEN, &token, &self.shared.signer.random_hex::<8>()?)
-    }
-
-    /// Writes the files that clients read.
-    pub(crate) fn write_files(&self) -> io::Result<()> {
-        let files = &self.shared.files;
-        files.write(CA, &self.ca_pem())?;
-        files.write(CLIENT, &format!("{TEST_CERTIFICATE_PEM}{TEST_KEY_PEM}"))?;
-        for (directory, audience) in [(POD, EXCHANGE_AUDIENCE), (BINDING_POD, BINDING_AUDIENCE)] {
-            self.project_kubernetes_token(files.path(directory), KUBERNETES_SUBJECT, audience, FILE_LIFETIME)?;
-        }
-        files.write(BINDING_CA, &self.identity_binding_ca_pem())
+        self.shared.project_kubernetes_token(directory.as_ref(), subject, audience, lifetime)
     }
 
     /// The variables for the sources that lead to Entra.
     pub(super) fn entra_variables(&self, source: Source) -> Vec<(&'static str, String)> {
         let secrets = &self.shared.secrets;
         let file = |directory: &str| self.shared.files.path(directory).join(TOKEN).display().to_string();
-        let (authority, client_id) = match source {
-            Source::Entra => (Source::Entra, WEB_CLIENT_ID),
-            Source::WorkloadIdentity => (Source::WorkloadIdentity, FEDERATED_CLIENT_ID),
-            _ => (Source::Entra, FEDERATED_CLIENT_ID),
-        };
+        let directory = self.shared.directory.last_good();
+        let has_secret = |app: &App| !app.secrets.is_empty();
+        let web = chosen(&directory, WEB_CLIENT_ID, has_secret);
+        let secret = web.and_then(|app| app.secrets.first()).map_or(WEB_CLIENT_SECRET, |secret| &secret.value);
+        let federated = chosen(&directory, FEDERATED_CLIENT_ID, |app| !app.federations.is_empty());
+        let client_id = if source == Source::Entra { web } else { federated };
+        let client_id = client_id.map_or(WEB_CLIENT_ID, App::client_id);
+        let authority = if source == Source::WorkloadIdentity { source } else { Source::Entra };
         let mut pairs = self.authority_variables(authority, client_id);
         match source {
             Source::WorkloadIdentity => pairs.push(("AZURE_FEDERATED_TOKEN_FILE", file(POD))),
@@ -194,7 +174,7 @@ impl Emulator {
                 ("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}?api-version=2.0", self.endpoint(source))),
                 ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", secrets.github_actions.clone()),
             ]),
-            _ => pairs.push(("AZURE_CLIENT_SECRET", WEB_CLIENT_SECRET.to_owned())),
+            _ => pairs.push(("AZURE_CLIENT_SECRET", secret.to_owned())),
         }
         pairs
     }
@@ -212,15 +192,8 @@ impl Emulator {
     }
 }
 
-/// The only server name that the proxy of AKS identity bindings answers to.
-pub(crate) const BINDING_NAME: &str = "identity-binding.emulator.example";
-const CA: &str = "ca.pem";
-const CLIENT: &str = "client.pem";
-const POD: &str = "azure-identity";
-const BINDING_POD: &str = "identity-binding";
-const BINDING_CA: &str = "identity-binding-ca.pem";
-const TOKEN: &str = "azure-identity-token";
-/// How long the tokens in files live: as long as AKS allows.
-const FILE_LIFETIME: Duration = Duration::from_secs(86_400);
-/// As far as Entra's clock may be wrong: 100 years.
-const MAX_SKEW_SECS: i64 = 3_155_760_000;
+/// The application of that client id, or the first that will do.
+fn chosen<'a>(directory: &'a Directory, client_id: &str, will_do: impl Fn(&App) -> bool) -> Option<&'a App> {
+    let first = directory.apps.iter().find(|app| app.client_id == client_id);
+    first.filter(|app| will_do(app)).or_else(|| directory.apps.iter().find(|app| will_do(app)))
+}

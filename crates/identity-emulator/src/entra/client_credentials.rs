@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoints::Refusal;
 use crate::entra::client::Client;
-use crate::entra::error::policy_claims;
+use crate::entra::error::{canned, policy_claims};
 use crate::entra::form::Form;
 use crate::entra::tenant::Realm;
 use crate::entra::{Issue, known, scope};
@@ -21,7 +21,10 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     let resource = scope::app_only_resource(scope)?;
     let capabilities = capabilities(form.optional("claims"))?;
     let client = Client::authenticated(shared, app, tenant, realm, request, form)?;
-    if !knows(shared, &client, resource) {
+    if !shared.may_ask(format!("{} {} {scope}", tenant.id, app.client_id)) {
+        return Err(canned(50196));
+    }
+    if !knows(shared, realm, &client, resource) {
         return Err(known(
             500_011,
             format!(
@@ -81,11 +84,15 @@ fn app_claims(client: &Client<'_>, resource: &str) -> Map<String, Value> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
-fn knows(shared: &Shared, client: &Client<'_>, resource: &str) -> bool {
+fn knows(shared: &Shared, realm: &Realm<'_>, client: &Client<'_>, resource: &str) -> bool {
     let allowed = &client.app.resources;
     let bare = |text: &str| text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
-    let is_allowed = allowed.is_empty() || allowed.iter().any(|known| bare(known) == bare(resource));
-    is_allowed && (!allowed.is_empty() || shared.resources.knows(resource))
+    let is_in = |list: &[String]| list.iter().any(|known| bare(known) == bare(resource));
+    if allowed.is_empty() {
+        shared.resources.knows(resource) || is_in(&realm.directory.resources)
+    } else {
+        is_in(allowed)
+    }
 }
 
 /// The client capabilities in the `claims` parameter, which has to be an object of objects.

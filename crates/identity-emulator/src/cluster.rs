@@ -1,0 +1,93 @@
+//! What a cluster and a machine hand to programs: tokens of service accounts and certificates, as files.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+
+use crate::directory::{KUBERNETES_ISSUER, KUBERNETES_SUBJECT};
+use crate::entra::{BINDING_AUDIENCE, EXCHANGE_AUDIENCE};
+use crate::files;
+use crate::lock;
+use crate::shared::Shared;
+use crate::text::epoch_seconds;
+use crate::token::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
+
+impl Shared {
+    pub(crate) fn kubernetes_token(&self, subject: &str, audience: &str, lifetime: Duration) -> io::Result<String> {
+        let now = epoch_seconds(SystemTime::now());
+        let expires = now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
+        let mut parts = subject.rsplit(':');
+        let (name, namespace) = (parts.next(), parts.next());
+        let header = json!({ "alg": "RS256", "kid": self.signer.key_id() });
+        self.signer.sign_jwt(
+            &header,
+            &json!({
+                "aud": [audience],
+                "exp": expires,
+                "iat": now,
+                "iss": KUBERNETES_ISSUER,
+                "jti": self.signer.random_guid()?,
+                "kubernetes.io": { "namespace": namespace, "serviceaccount": { "name": name } },
+                "nbf": now,
+                "sub": subject,
+            }),
+        )
+    }
+
+    pub(crate) fn project_kubernetes_token(
+        &self,
+        directory: &Path,
+        subject: &str,
+        audience: &str,
+        lifetime: Duration,
+    ) -> io::Result<PathBuf> {
+        let token = self.kubernetes_token(subject, audience, lifetime)?;
+        files::project(directory, TOKEN, &token, &self.signer.random_hex::<8>()?)
+    }
+
+    /// Writes all files that clients read.
+    pub(crate) fn write_files(&self) -> io::Result<()> {
+        self.files.write(CA, &self.authority.ca_pem())?;
+        self.files.write(CLIENT, &format!("{TEST_CERTIFICATE_PEM}{TEST_KEY_PEM}"))?;
+        self.files.write(BINDING_CA, &self.binding.ca_pem())?;
+        self.rotate_tokens()
+    }
+
+    /// Writes new tokens of the service account.
+    pub(crate) fn rotate_tokens(&self) -> io::Result<()> {
+        for (directory, audience) in [(POD, EXCHANGE_AUDIENCE), (BINDING_POD, BINDING_AUDIENCE)] {
+            let directory = self.files.path(directory);
+            self.project_kubernetes_token(&directory, KUBERNETES_SUBJECT, audience, LIFETIME)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn rotate_ca(&self) -> io::Result<()> {
+        self.authority.rotate()?;
+        self.files.write(CA, &self.authority.ca_pem())
+    }
+
+    pub(crate) fn rotate_binding_ca(&self) -> io::Result<()> {
+        self.binding.rotate()?;
+        self.files.write(BINDING_CA, &self.binding.ca_pem())
+    }
+
+    pub(crate) fn set_skew(&self, seconds: i64) {
+        lock(&self.settings).skew_secs = seconds.clamp(-MAX_SKEW_SECS, MAX_SKEW_SECS);
+    }
+}
+
+/// The only server name that the proxy of AKS identity bindings answers to.
+pub(crate) const BINDING_NAME: &str = "identity-binding.emulator.example";
+pub(crate) const CA: &str = "ca.pem";
+pub(crate) const CLIENT: &str = "client.pem";
+pub(crate) const POD: &str = "azure-identity";
+pub(crate) const BINDING_POD: &str = "identity-binding";
+pub(crate) const BINDING_CA: &str = "identity-binding-ca.pem";
+pub(crate) const TOKEN: &str = "azure-identity-token";
+/// How long the tokens in files live: as long as AKS allows.
+const LIFETIME: Duration = Duration::from_secs(86_400);
+/// As far as Entra's clock may be wrong: 100 years.
+const MAX_SKEW_SECS: i64 = 3_155_760_000;

@@ -111,7 +111,7 @@ fn check_validity(certificate: &Certificate, now: SystemTime) -> Result<()> {
     }
     if now.saturating_add(LEEWAY) < certificate.not_before {
         let wait = days(certificate.not_before.saturating_sub(now));
-        return Err(invalid(format!("its certificate is not valid for another {wait}; check this machine's clock")));
+        return Err(invalid(format!("its certificate becomes valid in {wait}; check this machine's clock")));
     }
     Ok(())
 }

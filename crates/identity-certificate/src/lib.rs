@@ -22,6 +22,8 @@
 //!
 //! # Features
 //!
+//! - `encrypted`: private keys that are encrypted: PBES2 with PBKDF2 and AES or 3DES in CBC mode.
+//! - `pkcs12`: PKCS#12 files (`.pfx`, `.p12`), also old ones with RC2 and 3DES; brings `encrypted`.
 //! - `tokio`: `build()` on the builder, for programs on tokio; brings TLS (rustls with ring).
 //!
 //! # Security
@@ -38,7 +40,13 @@ mod der;
 mod jwt;
 mod key;
 mod load;
+#[cfg(feature = "encrypted")]
+mod pbe;
+#[cfg(feature = "pkcs12")]
+mod pbe12;
 mod pem;
+#[cfg(feature = "pkcs12")]
+mod pkcs12;
 mod signer;
 mod x509;
 

@@ -80,19 +80,28 @@ fn read_pem(text: &str, password: Option<&Secret>) -> Result<Contents> {
     Ok(contents)
 }
 
-fn read_der(bytes: &[u8], _: Option<&Secret>) -> Result<Contents> {
-    let mut outer = Reader::new(bytes);
+fn read_der(bytes: &[u8], password: Option<&Secret>) -> Result<Contents> {
     let advice = "expected PEM: text with lines such as -----BEGIN PRIVATE KEY----- and -----BEGIN CERTIFICATE-----";
-    let Some(mut first) = outer.sequence() else {
-        return Err(invalid(format!("it is neither PEM nor PKCS#12; {advice}")));
+    let Some(mut first) = Reader::new(bytes).sequence() else {
+        return Err(invalid(format!("it is neither PEM nor PKCS#12, or it is cut; {advice}")));
     };
-    match first.number() {
-        Some(3) => Err(invalid(
-            "it is a PKCS#12 file, which this build cannot read; turn on the feature certificate-pkcs12, \
-             or convert it: openssl pkcs12 -in FILE -nodes -out NEW.pem",
-        )),
-        _ => Err(invalid(format!("it is binary (DER) and no PKCS#12; {advice}"))),
+    // What else is stored in DER begins with another number, or none.
+    if first.number() == Some(3) {
+        read_pkcs12(bytes, password)
+    } else {
+        Err(invalid(format!("it is binary (DER) and no PKCS#12; {advice}")))
     }
+}
+
+#[cfg(feature = "pkcs12")]
+use crate::pkcs12::read as read_pkcs12;
+
+#[cfg(not(feature = "pkcs12"))]
+fn read_pkcs12(_: &[u8], _: Option<&Secret>) -> Result<Contents> {
+    Err(invalid(
+        "it is a PKCS#12 file, which this build cannot read; turn on the feature certificate-pkcs12, \
+         or convert it: openssl pkcs12 -in FILE -nodes -out NEW.pem",
+    ))
 }
 
 /// The `RSAPrivateKey` in a `PrivateKeyInfo` (RFC 5208).
@@ -111,10 +120,31 @@ pub(crate) fn unwrap_pkcs8(der: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     }
 }
 
+#[cfg(feature = "encrypted")]
+fn decrypt_pkcs8(der: &[u8], password: Option<&Secret>) -> Result<Zeroizing<Vec<u8>>> {
+    use crate::pbe::{Password, Refusal, Work, algorithm, decrypt};
+
+    let has_password = password.is_some_and(|password| !password.expose().is_empty());
+    let text = password.map_or("", Secret::expose);
+    let decrypt = || {
+        let mut info = Reader::new(der).sequence().ok_or(Refusal::Malformed)?;
+        let scheme = algorithm(&mut info).ok_or(Refusal::Malformed)?;
+        let data = info.optional(OCTET_STRING).ok_or(Refusal::Malformed)?;
+        if !has_password {
+            return Err(Refusal::Password);
+        }
+        decrypt(scheme, data, Password::new(text), &mut Work::default())
+    };
+    let advice = "openssl pkcs8 -in FILE -topk8 -v2 aes-256-cbc -out NEW.pem, and append the certificate";
+    let key = decrypt().map_err(|refusal| refusal.explain(has_password, advice))?;
+    unwrap_pkcs8(&key)
+}
+
+#[cfg(not(feature = "encrypted"))]
 fn decrypt_pkcs8(_: &[u8], _: Option<&Secret>) -> Result<Zeroizing<Vec<u8>>> {
     Err(invalid(
         "its private key is encrypted, which this build cannot read; turn on the feature certificate-encrypted, \
-         or store it without: openssl pkcs8 -in FILE -out NEW.pem",
+         or store it without a password: openssl pkcs8 -in FILE -out NEW.pem, and append the certificate",
     ))
 }
 

@@ -1,14 +1,5 @@
 //! Key files made by OpenSSL, and credentials made of them.
-#![allow(
-    dead_code,
-    clippy::disallowed_methods,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "for tests only; not every test uses everything"
-)]
+#![allow(dead_code, reason = "not every set of features needs all of it")]
 
 use std::{
     fs,
@@ -18,7 +9,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use identity_certificate::{ClientCertificate, ClientCertificateBuilder};
@@ -112,6 +103,12 @@ impl Workshop {
         self.run(&format!("req -x509 -new -key {name}.key -subj /CN={name} -days 365 -out {name}.pem"));
     }
 
+    /// The certificate `{name}.pem` as `x5c` has it.
+    pub(crate) fn der(&self, name: &str) -> String {
+        self.run(&format!("x509 -in {name}.pem -outform der -out {name}.der"));
+        identity_core::text::base64(&self.read(&format!("{name}.der")))
+    }
+
     /// Whether OpenSSL takes the assertion's signature for one of the key of `public_key`.
     pub(crate) fn verifies(&self, assertion: &str, public_key: &str) -> bool {
         let (input, signature) = assertion.rsplit_once('.').unwrap();
@@ -125,6 +122,20 @@ impl Workshop {
         };
         self.try_run(&format!("dgst -sha256 -verify {public_key} {padding}-signature signature input")).is_ok()
     }
+}
+
+/// A credential's certificate from a file and a password.
+pub(crate) fn with_password(path: &Path, password: &str) -> Result<ClientCertificate> {
+    build(ClientCertificate::builder().certificate_path(path).password(password))
+}
+
+/// How long something takes that must not take long.
+pub(crate) fn timed<T>(limit: Duration, what: &str, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    let took = start.elapsed();
+    assert!(took < limit, "{what} took {took:?}");
+    result
 }
 
 fn openssl(dir: &Path, arguments: &str) -> Result<String, String> {

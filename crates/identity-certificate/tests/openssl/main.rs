@@ -1,6 +1,19 @@
 //! Key files that OpenSSL makes are read, and what is signed with them is checked by OpenSSL.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test ends when it is not so, and works with real files"
+)]
 
+#[cfg(feature = "encrypted")]
+mod encrypted;
+#[cfg(feature = "pkcs12")]
+mod pkcs12;
+mod refused;
 mod support;
 
 use support::*;

@@ -1,0 +1,125 @@
+//! PKCS#12.
+
+use std::time::Duration;
+
+use crate::support::*;
+
+const PASSWORD: &str = "CANARY-\u{e4}\u{1f600}";
+
+/// What OpenSSL can be told. The integrity check is counted by every option that counts: to have none comes last.
+const FORMS: [&str; 10] = [
+    "",
+    "-legacy",
+    "-legacy -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg SHA1",
+    "-legacy -keypbe PBE-SHA1-2DES -certpbe PBE-SHA1-RC2-128",
+    "-keypbe AES-128-CBC -certpbe AES-192-CBC -macalg SHA384",
+    "-macalg SHA512 -iter 20000",
+    "-keypbe NONE -certpbe NONE",
+    "-legacy -certpbe PBE-SHA1-RC2-40 -noiter",
+    "-nomac",
+    "-legacy -noiter -nomaciter -nomac",
+];
+
+fn export(shop: &Workshop, password: &str, options: &str) -> std::path::PathBuf {
+    let rest = if options.is_empty() { String::new() } else { format!(" {options}") };
+    shop.run(&format!("pkcs12 -export -inkey key.pem -in cert.pem -passout pass:{password} -out store.pfx{rest}"));
+    shop.path("store.pfx")
+}
+
+#[test]
+fn new_and_old_forms_are_read_with_and_without_a_password() {
+    let Some(shop) = Workshop::open() else { return };
+    for options in FORMS {
+        for password in [PASSWORD, "ascii", ""] {
+            let path = export(&shop, password, options);
+            let certificate =
+                with_password(&path, password).unwrap_or_else(|error| panic!("{options:?} {password:?}: {error}"));
+            assert!(shop.verifies(&assertion(&certificate, "TENANT", now()), "pub.pem"), "{options} {password}");
+            if password.is_empty() {
+                from_file(&path).unwrap_or_else(|error| panic!("{options:?}: {error}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_password_and_none_are_told_apart() {
+    let Some(shop) = Workshop::open() else { return };
+    for options in ["", "-legacy", "-iter 1 -nomac", "-legacy -certpbe PBE-SHA1-RC2-40 -noiter -nomac"] {
+        let path = export(&shop, PASSWORD, options);
+        let message = refusal(from_file(&path));
+        assert!(message.contains("is encrypted and no password was given"), "{options}: {message}");
+        for number in 0..300 {
+            let message = refusal(with_password(&path, &format!("wrong-{number}")));
+            assert!(message.contains("the password is wrong, or it is damaged"), "{options}: {message}");
+            if !options.contains("-nomac") && number == 3 {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chain_is_sorted_whatever_its_order() {
+    let Some(shop) = Workshop::open() else { return };
+    shop.authority("root");
+    shop.issue("middle", "root");
+    shop.issue("own", "middle");
+    shop.join(&["root.pem", "middle.pem"], "others.pem");
+    shop.run("pkcs12 -export -inkey own.key -in own.pem -certfile others.pem -passout pass:x -out store.pfx");
+    let builder = identity_certificate::ClientCertificate::builder().certificate_path(shop.path("store.pfx"));
+    let certificate = build(builder.password("x").send_certificate_chain()).unwrap();
+    let (header, _) = decoded(&assertion(&certificate, "TENANT", now()));
+    let expected: Vec<_> = ["own", "middle", "root"].map(|name| shop.der(name)).into();
+    assert_eq!(header["x5c"], serde_json::json!(expected));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let Some(shop) = Workshop::open() else { return };
+    shop.run("pkcs12 -export -nokeys -in cert.pem -passout pass:x -out nokey.pfx");
+    assert!(refusal(with_password(&shop.path("nokey.pfx"), "x")).contains("holds no private key"));
+    shop.run("pkcs12 -export -nocerts -inkey key.pem -passout pass:x -out nocert.pfx");
+    assert!(refusal(with_password(&shop.path("nocert.pfx"), "x")).contains("holds no certificate"));
+    shop.run("ecparam -genkey -name prime256v1 -noout -out ec.key");
+    shop.run("req -x509 -new -key ec.key -subj /CN=ec -days 9 -out ec.pem");
+    shop.run("pkcs12 -export -inkey ec.key -in ec.pem -passout pass:x -out ec.pfx");
+    assert!(refusal(with_password(&shop.path("ec.pfx"), "x")).contains("is an elliptic-curve key"));
+    shop.run(
+        "pkcs12 -export -inkey key.pem -in cert.pem -passout pass:x -legacy -keypbe PBE-SHA1-RC4-128 -out rc4.pfx",
+    );
+    let message = refusal(with_password(&shop.path("rc4.pfx"), "x"));
+    assert!(message.contains("a scheme other than") && message.contains("openssl pkcs12 -in FILE"), "{message}");
+}
+
+#[test]
+fn a_count_of_rounds_that_would_take_for_ever_is_refused_at_once() {
+    let Some(shop) = Workshop::open() else { return };
+    // The counts are found by their value: those of the parts and that of the integrity check.
+    let path = export(&shop, "x", "-legacy -iter 32769");
+    let bytes = shop.read("store.pfx");
+    let places: Vec<_> = (0..bytes.len() - 4).filter(|at| bytes[*at..at + 5] == [2, 3, 0, 0x80, 1]).collect();
+    assert!(places.len() >= 2, "{places:?}");
+    let mut refusals = 0;
+    for at in places {
+        let mut changed = bytes.clone();
+        changed[at + 2] = 0x7f;
+        shop.write("store.pfx", &changed);
+        let result = timed(Duration::from_secs(2), "a refusal", || with_password(&path, "x"));
+        let message = refusal(result);
+        let is_work = message.contains("more than 2000000 rounds");
+        // What the integrity check covers is refused by it, before its own count is believed.
+        assert!(is_work || message.contains("the password is wrong"), "{message}");
+        refusals += usize::from(is_work);
+    }
+    assert_eq!(refusals, 1);
+    // Without an integrity check the counts of the parts are all that there is.
+    let path = export(&shop, "x", "-legacy -iter 32769 -nomac");
+    let bytes = shop.read("store.pfx");
+    let places: Vec<_> = (0..bytes.len() - 4).filter(|at| bytes[*at..at + 5] == [2, 3, 0, 0x80, 1]).collect();
+    let mut changed = bytes.clone();
+    changed[places[0] + 2] = 0x7f;
+    shop.write("store.pfx", &changed);
+    let message = refusal(timed(Duration::from_millis(50), "a refusal", || with_password(&path, "x")));
+    assert!(message.contains("more than 2000000 rounds"), "{message}");
+}

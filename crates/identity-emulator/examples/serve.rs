@@ -1,7 +1,8 @@
 //! Starts an emulator, prints what clients need as one line of JSON, and runs until standard input ends.
 //!
-//! Arguments, each optional: `--arc-directory DIR`, `--old-arc-agent`, `--rsa`, `--imds-address ADDRESS:PORT`.
-//! The line has `variables` (for each source), `identities`, `tenant_id`, `keys_url` and `control`.
+//! Arguments, each optional: `--arc-directory DIR`, `--directory FILE`, `--imds-address ADDRESS:PORT`, `--old-arc-agent`, `--rsa`.
+//! The line has `variables` (for each source), `certificate_variables`, `authority`, `ca`, `identities`, `tenant_id`,
+//! `keys_url` and `control`.
 
 use std::error::Error;
 use std::io::{Write, stdin, stdout};
@@ -15,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     while let Some(argument) = arguments.next() {
         builder = match argument.as_str() {
             "--arc-directory" => builder.arc_directory(arguments.next().ok_or("which directory?")?),
+            "--directory" => builder.directory(arguments.next().ok_or("which file?")?),
             "--old-arc-agent" => builder.old_arc_agent(),
             "--imds-address" => builder.imds_address(arguments.next().ok_or("which address?")?.parse()?),
             "--rsa" => builder.rsa_certificate(),
@@ -29,16 +31,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             "resource_id": identity.resource_id(),
         })
     };
-    let variables: Map<String, Value> = Source::ALL
-        .into_iter()
-        .map(|source| {
-            let pairs = emulator.variables(source).into_iter();
-            let pairs: Map<String, Value> = pairs.map(|(name, value)| (name, value.into())).collect();
-            (source.to_string(), pairs.into())
-        })
-        .collect();
+    let object = |pairs: Vec<(String, String)>| -> Value {
+        pairs.into_iter().map(|(name, value)| (name, Value::from(value))).collect::<Map<_, _>>().into()
+    };
+    let variables: Map<String, Value> =
+        Source::ALL.into_iter().map(|source| (source.to_string(), object(emulator.variables(source)))).collect();
     let line = json!({
         "variables": variables,
+        "certificate_variables": object(emulator.certificate_variables()),
+        "authority": emulator.authority(),
+        "ca": emulator.ca_path(),
         "identities": {
             "system": emulator.system_assigned().map(ids),
             "user": emulator.user_assigned().iter().map(ids).collect::<Vec<_>>(),

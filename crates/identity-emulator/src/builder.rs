@@ -1,5 +1,7 @@
 //! Sets up an emulator.
 
+mod entra;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::cluster::BINDING_NAME;
-use crate::directory::{App, Extra, Store, Tenant, User};
+use crate::directory::{Extra, Store};
 use crate::emulator::{Emulator, Host};
 use crate::endpoints::Challenges;
 use crate::faults::Faults;
@@ -171,112 +173,6 @@ impl Builder {
     #[must_use]
     pub fn rsa_certificate(mut self) -> Self {
         self.rsa_certificate = true;
-        self
-    }
-
-    /// Registers an application in Entra, or replaces the one of that client id.
-    #[must_use]
-    pub fn app(mut self, app: App) -> Self {
-        self.extra.apps.push(app);
-        self
-    }
-
-    /// Lets Entra know what is in this file (TOML), in place of what is built in; it is read again when it changes.
-    ///
-    /// [`Emulator::write_directory`] writes one to start with. Its first tenant is home, in place of
-    /// [`tenant_id`](Self::tenant_id). Other files that it names are read when it is.
-    #[must_use]
-    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
-        self.directory = Some(path.into());
-        self
-    }
-
-    /// Adds a person to Entra, or replaces the one of that name.
-    #[must_use]
-    pub fn user(mut self, user: User) -> Self {
-        self.extra.users.push(user);
-        self
-    }
-
-    /// Lets Entra refuse an application that asks for the same token more than `count` times within five minutes
-    /// (AADSTS50196), as the real service does at a rate of its own; the default is no limit.
-    #[must_use]
-    pub fn loop_limit(mut self, count: usize) -> Self {
-        self.settings.loop_limit = Some(count);
-        self
-    }
-
-    /// Adds a tenant to Entra, or replaces the one of that id.
-    #[must_use]
-    pub fn tenant(mut self, tenant: Tenant) -> Self {
-        self.extra.tenants.push(tenant);
-        self
-    }
-
-    /// Sets how long Entra's tokens live, in seconds; the default is 3,599.
-    #[must_use]
-    pub fn entra_lifetime_secs(mut self, seconds: u32) -> Self {
-        self.settings.lifetime_secs = seconds.into();
-        self
-    }
-
-    /// Lets Entra's answers have `refresh_in`, in seconds; the default is none, as for tokens of an hour.
-    #[must_use]
-    pub fn refresh_in_secs(mut self, seconds: u32) -> Self {
-        self.settings.refresh_in_secs = Some(seconds.into());
-        self
-    }
-
-    /// Lets Entra send `expires_in` as a string of digits; the default is a number.
-    #[must_use]
-    pub fn expires_in_as_text(mut self) -> Self {
-        self.settings.expires_in_text = true;
-        self
-    }
-
-    /// Lets Entra refuse a client assertion that it has seen before (AADSTS50012).
-    ///
-    /// The real service accepts an assertion as often as it comes while it is valid.
-    #[must_use]
-    pub fn refuse_replayed_assertions(mut self) -> Self {
-        self.settings.refuse_replays = true;
-        self
-    }
-
-    /// Lets Entra refuse a client assertion whose base64 is padded (AADSTS50027), which RFC 7515 forbids.
-    ///
-    /// The real service accepts it, and azure-identity 1.27.0 for Python sends it in its asynchronous half.
-    #[must_use]
-    pub fn refuse_padded_assertions(mut self) -> Self {
-        self.settings.refuse_padding = true;
-        self
-    }
-
-    /// Trusts another issuer for federated credentials, by its key set (a JWKS).
-    ///
-    /// Azure Kubernetes Service, Azure Pipelines, GitHub Actions and Entra itself are trusted anyway, as
-    /// far as the emulator plays them.
-    #[must_use]
-    pub fn issuer(mut self, issuer: impl Into<String>, jwks: impl Into<String>) -> Self {
-        self.extra.issuers.push((issuer.into(), jwks.into()));
-        self
-    }
-
-    /// Adds a name to the certificate of Entra's listeners, such as `login.microsoftonline.com`.
-    ///
-    /// It has `localhost`, 127.0.0.1 and ::1 anyway. Entra answers whatever the `Host` header says.
-    #[must_use]
-    pub fn dns_name(mut self, name: impl Into<String>) -> Self {
-        self.dns_names.push(name.into());
-        self
-    }
-
-    /// Sets where the files go that clients read: certificates and tokens; it is made if it does not exist.
-    ///
-    /// The default is a new directory below the system's one for temporary files, which goes when the emulator is dropped.
-    #[must_use]
-    pub fn files(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.files = Some(directory.into());
         self
     }
 

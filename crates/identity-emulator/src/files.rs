@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A directory for files, which goes when dropped unless somebody else chose it.
 pub(crate) struct Files {
@@ -16,7 +17,11 @@ impl Files {
         let is_ours = chosen.is_none();
         let directory = match chosen {
             Some(directory) => directory,
-            None => std::env::temp_dir().join(format!("identity-emulator-{}", random()?)),
+            None => {
+                let all = std::env::temp_dir();
+                remove_stale(&all);
+                all.join(format!("{PREFIX}{}-{}", std::process::id(), random()?))
+            }
         };
         let mut maker = fs::DirBuilder::new();
         maker.recursive(true);
@@ -45,6 +50,30 @@ impl Drop for Files {
         }
     }
 }
+
+/// Removes the directories of emulators that were killed more than an hour ago, where that can be told (Linux).
+///
+/// The hour is for processes that this one cannot see.
+fn remove_stale(all: &Path) {
+    let processes = Path::new("/proc");
+    let Ok(entries) = fs::read_dir(all) else { return };
+    if !processes.join("self").exists() {
+        return;
+    }
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
+        let modified = entry.metadata().and_then(|data| data.modified()).ok();
+        let age = modified.and_then(|time| time.elapsed().ok()).unwrap_or_default();
+        if owner.is_some_and(|owner| !processes.join(owner.to_string()).exists()) && age > STALE {
+            // Somebody else may be faster, or it may be somebody else's.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+const PREFIX: &str = "identity-emulator-";
+const STALE: Duration = Duration::from_secs(3_600);
 
 /// Writes a file so that a reader sees the old content or the new.
 pub(crate) fn write(path: &Path, content: &str) -> io::Result<()> {
@@ -93,4 +122,33 @@ pub(crate) fn project(directory: &Path, name: &str, content: &str, version: &str
 /// The error with the path that it is about.
 pub(crate) fn about(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn only_what_the_dead_left_long_ago_is_removed() {
+        let all = std::env::temp_dir().join(format!("stale-{}", std::process::id()));
+        let make = |name: &str, hours: u64| {
+            let path = all.join(name);
+            fs::create_dir_all(&path).unwrap();
+            let time = std::time::SystemTime::now() - Duration::from_secs(3_600 * hours);
+            fs::File::open(&path).unwrap().set_modified(time).unwrap();
+            path
+        };
+        // No process has this number: the kernel's limit is 4,194,304.
+        let dead = make("identity-emulator-4000000000-a", 2);
+        let kept = [
+            make("identity-emulator-4000000000-b", 0),
+            make(&format!("identity-emulator-{}-c", std::process::id()), 2),
+            make("identity-emulator-x", 2),
+            make("other-4000000000-d", 2),
+        ];
+        remove_stale(&all);
+        assert!(!dead.exists() && kept.iter().all(|path| path.exists()));
+        fs::remove_dir_all(&all).unwrap();
+    }
 }

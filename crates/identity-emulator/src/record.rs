@@ -73,6 +73,18 @@ impl Request {
         first(&self.headers, |other| other.eq_ignore_ascii_case(name))
     }
 
+    /// The first value of that form parameter in the body.
+    #[must_use]
+    pub fn form_value(&self, name: &str) -> Option<String> {
+        self.form().into_iter().find(|(other, _)| other == name).map(|(_, value)| value)
+    }
+
+    /// What Entra calls the request: `x-ms-request-id` of its answer, and the trace id in its errors.
+    #[must_use]
+    pub fn trace_id(&self) -> &str {
+        &self.trace_id
+    }
+
     /// What a client calls the request, if it is a GUID, or what Entra calls it.
     pub(crate) fn correlation_id(&self) -> &str {
         self.header("client-request-id").filter(|id| is_guid(id)).unwrap_or(&self.trace_id)

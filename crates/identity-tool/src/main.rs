@@ -16,10 +16,9 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
-
 mod claims;
 mod cli;
+mod credentials;
 mod emulator;
 mod failure;
 mod overlay;
@@ -28,9 +27,10 @@ mod sources;
 mod token;
 mod verbose;
 mod when;
+mod world;
 
 fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() && wants_json(std::env::args_os()) => {
             let error = identity::Error::new(identity::ErrorKind::InvalidArgument, error.to_string().trim());

@@ -66,7 +66,11 @@ fn a_shell_that_evaluates_the_lines_gets_tokens_even_with_other_variables_set() 
 fn json_names_everything_that_a_script_needs() {
     let mut emulator = Running::start(&["--output", "json"]);
     let object: Value = serde_json::from_str(&emulator.line()).unwrap();
-    assert_eq!(object["variables"].as_object().unwrap().len(), identity_emulator::Source::ALL.len());
+    assert_eq!(
+        object["variables"].as_object().unwrap().len(),
+        identity_emulator::Source::ALL.len() + 1,
+        "certificate, too"
+    );
     assert_eq!(object["identities"]["user"].as_array().unwrap().len(), 2);
     let control = object["control"].as_str().unwrap();
     let keys = object["keys_url"].as_str().unwrap();

@@ -31,12 +31,87 @@ fn a_wrong_command_line_is_2_and_says_what_there_is() {
         (&["emulator", "--allow-resource", ""], "the resource \"\" must"),
         (&["emulator", "--allow-resource", "api://a b"], "the resource \"api://a b\" must"),
         (&["emulator", "--source", "imds", "--port", "1", "--imds-address", "127.0.0.1:2"], "give one of them"),
+        (&["emulator", "--source", "vm"], "certificate"),
+        (&["token", "--scope", SCOPE, "--roots", "none"], "webpki"),
+        (&["emulator", "--write-directory", "x", "--source", "imds"], "cannot be used with"),
         (&["login"], "login"),
     ] {
         let done = run(arguments);
         assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
     }
+}
+
+#[test]
+fn an_option_that_does_nothing_is_2_and_says_who_takes_it() {
+    let entra = "it goes with --credential client-secret, certificate";
+    for (credential, arguments, part) in [
+        ("default", &["--tenant-id", "t"][..], entra),
+        ("managed-identity", &["--authority", "login.microsoftonline.us"], entra),
+        ("managed-identity", &["--disable-instance-discovery"], entra),
+        ("managed-identity", &["--additionally-allowed-tenant", "*"], entra),
+        ("managed-identity", &["--region", "westus2"], entra),
+        ("managed-identity", &["--require-granted-scopes"], entra),
+        ("managed-identity", &["--cache-capacity", "1"], entra),
+        ("managed-identity", &["--max-in-flight", "1"], entra),
+        ("managed-identity", &["--ca-file", "x"], entra),
+        ("managed-identity", &["--roots", "system"], entra),
+        ("managed-identity", &["--proxy", "http://x"], entra),
+        ("managed-identity", &["--no-proxy"], entra),
+        (
+            "client-secret",
+            &["--object-id", "x"],
+            "--object-id does nothing for client-secret; it goes with --credential managed-identity\n",
+        ),
+        ("client-secret", &["--resource-id", "x"], "--credential managed-identity\n"),
+        ("client-secret", &["--allow-remote-endpoint"], "--credential managed-identity or client-assertion\n"),
+        (
+            "client-secret",
+            &["--emulator", "--emulator-source", "imds"],
+            "--credential managed-identity or client-assertion\n",
+        ),
+        ("client-assertion", &["--emulator", "--emulator-source", "imds"], "--assertion-from"),
+        ("certificate", &["--client-secret-file", "x"], "--credential client-secret\n"),
+        ("client-secret", &["--certificate-path", "x"], "--credential certificate\n"),
+        ("client-secret", &["--certificate-password-file", "x"], "--credential certificate\n"),
+        ("client-secret", &["--send-certificate-chain"], "--credential certificate\n"),
+        ("client-secret", &["--assertion-file", "x"], "--credential client-assertion\n"),
+        ("client-secret", &["--assertion-from", "managed-identity"], "--credential client-assertion\n"),
+        ("client-assertion", &["--assertion-from", "managed-identity", "--assertion-file", "x"], "cannot be used with"),
+        ("client-assertion", &["--assertion-scope", "x"], "--assertion-from"),
+        ("client-assertion", &["--assertion-client-id", "x"], "--assertion-from"),
+        ("client-secret", &["--proxy", "http://x", "--no-proxy"], "cannot be used with"),
+    ] {
+        let done = run(&[&["token", "--scope", SCOPE, "--credential", credential], arguments].concat());
+        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
+        assert!(done.stderr.contains("Usage: identity token"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_secret_on_the_command_line_is_2_and_not_repeated() {
+    for (arguments, part) in [
+        (&["--client-secret", CANARY][..], "AZURE_CLIENT_SECRET, or give --client-secret-file"),
+        (&["--client-secret=canary-3f9a1c"], "AZURE_CLIENT_SECRET"),
+        (&["--client-secret", "-canary-3f9a1c"], "AZURE_CLIENT_SECRET"),
+        (&["--client-secret"], "AZURE_CLIENT_SECRET"),
+        (&["--certificate-password", CANARY], "AZURE_CLIENT_CERTIFICATE_PASSWORD"),
+        (&["--password", CANARY], "AZURE_CLIENT_CERTIFICATE_PASSWORD"),
+        (&["--assertion", CANARY], "--assertion-file"),
+        (&["--client-assertion", CANARY], "--assertion-file"),
+        (&["--proxy", "http://user:canary-3f9a1c@proxy.example:8080"], "HTTPS_PROXY"),
+        (&["--proxy", "canary-3f9a1c@proxy.example:8080"], "HTTPS_PROXY"),
+    ] {
+        for output in ["text", "json"] {
+            let first = ["token", "--scope", SCOPE, "--credential", "client-secret", "-o", output];
+            let done = run(&[&first[..], arguments].concat());
+            assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+            assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
+            assert!(!done.stderr.contains("canary"), "{}", done.stderr);
+        }
+    }
+    assert!(!run(&["token", "--help"]).stdout.contains("--client-secret "));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::{
 use identity_emulator::{Answer, Emulator, Source};
 
 mod emulate;
+mod entra;
 mod failures;
 mod tokens;
 

@@ -1,136 +1,23 @@
-//! `identity token`.
+//! What is printed of a token.
 
-use std::{fmt::Write as _, io, process::ExitCode, sync::Arc, time::SystemTime};
+use std::{fmt::Write as _, time::SystemTime};
 
-use identity::{
-    AccessToken, ChainedTokenCredential, ErrorKind, ManagedIdentityCredential, Platform, TokenCredential,
-    TokenRequestOptions,
-};
-use identity_emulator::Emulator;
+use identity::AccessToken;
 use serde_json::{Map, Value, json};
 
 use crate::{
     claims,
-    cli::{Credential, Output, TokenArgs},
-    emulator, failure,
-    overlay::Overlay,
+    cli::{Output, TokenArgs},
     screen::{self, Paint},
-    sources, verbose, when,
+    when,
 };
 
-pub(crate) async fn run(args: &TokenArgs) -> io::Result<ExitCode> {
-    if args.verbose {
-        verbose::start();
-    }
-    let mut platform = identity::platform();
-    // It runs as long as this is held.
-    let _emulator = if args.emulator {
-        let emulator = Emulator::builder().start().await?;
-        emulator::check(&emulator, Some(args.emulator_source))?;
-        let variables = emulator.variables(args.emulator_source);
-        platform = platform.with_env(Arc::new(Overlay::new(variables, Arc::clone(platform.env()))));
-        Some(emulator)
-    } else {
-        None
-    };
-    match get(args, &platform).await {
-        Ok(token) => {
-            screen::print(&show(args, &token))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(Failure { error, source }) => {
-            let text = if args.output == Output::Json {
-                screen::escape_json(&failure::to_json(&error).to_string()) + "\n"
-            } else {
-                explain(args, &error, source, &platform, Paint::stderr())
-            };
-            screen::tell(&text);
-            Ok(failure::exit_code(error.kind()))
-        }
-    }
-}
-
-struct Failure {
-    error: identity::Error,
-    /// Which source the managed identity would have come from; `None` if it did not get that far.
-    source: Option<&'static str>,
-}
-
-async fn get(args: &TokenArgs, platform: &Platform) -> Result<AccessToken, Failure> {
-    let mut builder = ManagedIdentityCredential::builder();
-    if let Some(id) = &args.client_id {
-        builder = builder.client_id(id);
-    }
-    if let Some(id) = &args.object_id {
-        builder = builder.object_id(id);
-    }
-    if let Some(id) = &args.resource_id {
-        builder = builder.resource_id(id);
-    }
-    if args.allow_remote_endpoint {
-        builder = builder.allow_remote_endpoint();
-    }
-    if let Some(duration) = args.failure_memory {
-        builder = builder.failure_memory(duration);
-    }
-    let managed = builder.build_with(platform).map_err(|error| Failure { error, source: None })?;
-    let source = Some(managed.source());
-    let failed = |error| Failure { error, source };
-    let credential: Arc<dyn TokenCredential> = match args.credential {
-        Credential::ManagedIdentity => Arc::new(managed),
-        Credential::Default => Arc::new(ChainedTokenCredential::new(vec![Arc::new(managed)]).map_err(failed)?),
-    };
-    let mut options = TokenRequestOptions::new();
-    if let Some(claims) = &args.claims {
-        options = options.with_claims(claims);
-    }
-    if let Some(tenant) = &args.request_tenant_id {
-        options = options.with_tenant_id(tenant);
-    }
-    if args.enable_cae {
-        options = options.enable_cae();
-    }
-    let scopes: Vec<&str> = args.scope.iter().map(String::as_str).collect();
-    credential.get_token(&scopes, Some(&options)).await.map_err(failed)
-}
-
-/// The error, and what helps a person to solve it.
-fn explain(
-    args: &TokenArgs,
-    error: &identity::Error,
-    source: Option<&'static str>,
-    platform: &Platform,
-    paint: Paint,
-) -> String {
-    // The frame of a chain of one has nothing to add.
-    let error = match error.attempts() {
-        [only] => only,
-        _ => error,
-    };
-    let mut out = failure::to_text(error, paint);
-    let is_absent = error.kind() == ErrorKind::CredentialUnavailable;
-    let is_silent = error.kind() == ErrorKind::Transport && source == Some("IMDS");
-    if let Some(source) = source.filter(|_| is_absent || is_silent) {
-        let _ = write!(out, "\n{}", sources::explain(platform.env().as_ref(), source, paint));
-    }
-    if is_absent && !args.emulator {
-        let scope = args.scope.first().map_or("", String::as_str);
-        let _ = write!(
-            out,
-            "\n{}\n  identity token --emulator --scope {}\n",
-            paint.bold("to try it on a machine that has no identity"),
-            screen::escape(scope)
-        );
-    }
-    out
-}
-
-fn show(args: &TokenArgs, token: &AccessToken) -> String {
+pub(super) fn show(args: &TokenArgs, token: &AccessToken) -> String {
     match args.output {
         Output::Token => format!("{}\n", token.secret()),
         Output::Header => format!("Authorization: {}\n", token.authorization()),
-        Output::Json => screen::escape_json(&to_json(token, args.emulator).to_string()) + "\n",
-        Output::Text => to_text(token, args.emulator, SystemTime::now(), Paint::stdout()),
+        Output::Json => screen::escape_json(&to_json(token, args.emulator.emulator).to_string()) + "\n",
+        Output::Text => to_text(token, args.emulator.emulator, SystemTime::now(), Paint::stdout()),
     }
 }
 

@@ -1,0 +1,173 @@
+//! Which options go with which credential.
+
+use std::ffi::OsString;
+
+use clap::{
+    ArgMatches, Command as Clap, CommandFactory as _, Error, FromArgMatches as _, error::ErrorKind, parser::ValueSource,
+};
+
+use super::{Cli, Command, Credential, TokenArgs};
+
+/// Reads the command line.
+///
+/// # Errors
+///
+/// What clap says, and options that the credential does not take: what does nothing is a mistake.
+pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Error> {
+    let mut command = Cli::command();
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    let given = matches.subcommand_matches(TOKEN).map(given).unwrap_or_default();
+    let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+    if let Command::Token(args) = &cli.command
+        && let Some((kind, message)) = misuse(args, &given)
+    {
+        return Err(about_token(&mut command, kind, message));
+    }
+    Ok(cli)
+}
+
+/// The error with the usage of `identity token`.
+fn about_token(command: &mut Clap, kind: ErrorKind, message: String) -> Error {
+    command.build();
+    match command.find_subcommand_mut(TOKEN) {
+        Some(token) => token.error(kind, message),
+        None => command.error(kind, message),
+    }
+}
+
+/// The options that stand on the command line.
+fn given(matches: &ArgMatches) -> Vec<&'static str> {
+    TAKEN_BY
+        .iter()
+        .flat_map(|(names, _)| names.iter().copied())
+        .filter(|name| matches.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine))
+        .collect()
+}
+
+fn misuse(args: &TokenArgs, given: &[&'static str]) -> Option<(ErrorKind, String)> {
+    if let Some((flag, advice)) = args.refused.first() {
+        let message = format!("{flag} is refused, for every user of this machine can read command lines; {advice}");
+        return Some((ErrorKind::UnknownArgument, message));
+    }
+    let url = args.transport.proxy.as_deref().unwrap_or_default();
+    if url.contains('@') {
+        let message = "--proxy takes no password, for every user of this machine can read command lines; \
+             set the variable HTTPS_PROXY to the whole URL";
+        return Some((ErrorKind::ValueValidation, message.to_owned()));
+    }
+    let own = args.credential;
+    for name in given {
+        let takers = TAKEN_BY.iter().find(|(names, _)| names.contains(name)).map_or(&[][..], |(_, takers)| *takers);
+        if !takers.contains(&own) {
+            return Some((ErrorKind::ArgumentConflict, foreign(name, takers, own)));
+        }
+    }
+    let asks_managed_identity = MANAGED.contains(&own) || args.proof.assertion_from.is_some();
+    if args.emulator.emulator_source.is_some() && !asks_managed_identity {
+        let message = "--emulator-source does nothing here; with client-assertion it goes with --assertion-from";
+        return Some((ErrorKind::ArgumentConflict, message.to_owned()));
+    }
+    None
+}
+
+/// What to say of an option that is for other credentials.
+fn foreign(name: &str, takers: &[Credential], own: Credential) -> String {
+    let takers: Vec<String> =
+        takers.iter().filter(|taker| **taker != Credential::Default).map(|taker| taker.name()).collect();
+    let list = match takers.as_slice() {
+        [only] => only.clone(),
+        [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
+        [] => String::new(),
+    };
+    format!("--{name} does nothing for {}; it goes with --credential {list}", own.name())
+}
+
+const TOKEN: &str = "token";
+
+/// Every option of `identity token` that not all credentials take, and those that do.
+const TAKEN_BY: [(&[&str], &[Credential]); 6] = [
+    (&["object-id", "resource-id"], MANAGED),
+    (&["allow-remote-endpoint", "emulator-source"], MANAGED_OR_ASSERTION),
+    (
+        &[
+            "tenant-id",
+            "authority",
+            "disable-instance-discovery",
+            "additionally-allowed-tenant",
+            "region",
+            "require-granted-scopes",
+            "cache-capacity",
+            "max-in-flight",
+            "ca-file",
+            "roots",
+            "proxy",
+            "no-proxy",
+        ],
+        ENTRA,
+    ),
+    (&["client-secret-file"], &[Credential::ClientSecret]),
+    (&["certificate-path", "certificate-password-file", "send-certificate-chain"], &[Credential::Certificate]),
+    (
+        &[
+            "assertion-file",
+            "assertion-from",
+            "assertion-scope",
+            "assertion-client-id",
+            "assertion-object-id",
+            "assertion-resource-id",
+        ],
+        &[Credential::ClientAssertion],
+    ),
+];
+
+/// Those that ask a metadata endpoint.
+const MANAGED: &[Credential] = &[Credential::Default, Credential::ManagedIdentity];
+const MANAGED_OR_ASSERTION: &[Credential] =
+    &[Credential::Default, Credential::ManagedIdentity, Credential::ClientAssertion];
+/// Those that ask Entra ID.
+const ENTRA: &[Credential] = &[Credential::ClientSecret, Credential::Certificate, Credential::ClientAssertion];
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    /// Taken by all credentials, or judged elsewhere.
+    const COMMON: [&str; 12] = [
+        "scope",
+        "credential",
+        "output",
+        "verbose",
+        "client-id",
+        "request-tenant-id",
+        "claims",
+        "enable-cae",
+        "failure-memory",
+        "emulator",
+        "help",
+        "version",
+    ];
+
+    #[test]
+    fn every_option_is_common_or_says_who_takes_it() {
+        let command = Cli::command();
+        let token = command.find_subcommand(TOKEN).unwrap();
+        let shown: Vec<&str> =
+            token.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(|arg| arg.get_long()).collect();
+        let listed: Vec<&str> = TAKEN_BY.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+        for name in &shown {
+            assert_ne!(COMMON.contains(name), listed.contains(name), "{name}");
+        }
+        for name in listed {
+            assert!(shown.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_credential_but_those_of_metadata_asks_entra() {
+        for credential in Credential::value_variants() {
+            assert_ne!(MANAGED.contains(credential), ENTRA.contains(credential), "{credential:?}");
+        }
+    }
+}

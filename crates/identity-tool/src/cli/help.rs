@@ -1,0 +1,82 @@
+//! What stands below the options in help texts.
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  identity token --scope https://storage.azure.com/.default
+  identity token --scope https://storage.azure.com/.default --emulator
+  identity token --scope https://storage.azure.com/.default \\
+    --credential client-secret --emulator
+  identity emulator --source app-service";
+
+/// Below `-h`; `concat!` takes no constants.
+macro_rules! exit_codes {
+    () => {
+        "\
+A name in [BRACKETS] is the variable that is read if the option is not given.
+Every user of a machine can read command lines: secrets come from variables and
+files only.
+
+Exit codes:
+  0  there is a token
+  1  the system failed: no output, no port
+  2  the command line or the configuration is wrong
+  3  no credential is available here
+  4  a person must sign in
+  5  the service refused
+  6  no usable answer came, after retries
+  7  an answer broke the protocol"
+    };
+}
+
+pub(super) const TOKEN_SHORT: &str = concat!(exit_codes!(), "\n\n--help has examples, too.");
+
+pub(super) const TOKEN: &str = concat!(
+    "\
+Examples:
+  Try it with no cloud at hand:
+    identity token --emulator --scope https://storage.azure.com/.default
+  Try an application, too:
+    identity token --emulator --credential certificate \\
+      --scope https://storage.azure.com/.default
+  Which identity does this machine have?
+    identity token --scope https://management.azure.com/.default
+  Does this application's secret work?
+    export AZURE_TENANT_ID=... AZURE_CLIENT_ID=...
+    pass app/secret | identity token --credential client-secret \\
+      --client-secret-file - --scope https://vault.azure.net/.default
+  Does the application trust this machine's identity?
+    identity token --credential client-assertion \\
+      --assertion-from managed-identity --tenant-id TENANT --client-id ID \\
+      --scope https://vault.azure.net/.default
+  Call a service:
+    identity token -o header --scope https://vault.azure.net/.default |
+      curl -H @- https://NAME.vault.azure.net/...
+  Why is there no token?
+    identity token --verbose --credential managed-identity --client-id ID \\
+      --scope https://storage.azure.com/.default
+
+",
+    exit_codes!(),
+    "
+
+With `--output json` an error with one of the codes 2 to 7 is one JSON object
+on standard error: kind, message, credential, entra_codes, correlation_id,
+trace_id, attempts and more. With --verbose, lines of the log come before it."
+);
+
+pub(super) const EMULATOR: &str = "\
+Examples:
+  In one terminal:
+    identity emulator --source app-service > emulator.env
+  In another, for a program in any language:
+    . ./emulator.env && python my_program.py
+  Entra ID, with an application that has a secret:
+    identity emulator --source entra > emulator.env
+  The same with applications of your own:
+    identity emulator --write-directory directory.toml
+    identity emulator --source entra --directory directory.toml > emulator.env
+  A service that is slow and fails:
+    identity emulator --source imds --latency 2s --fail 503
+
+All sources run; --source chooses whose variables are printed. Faults that
+change while it runs, and a record of all requests, are at the control address.";

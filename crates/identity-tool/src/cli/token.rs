@@ -1,0 +1,352 @@
+//! `identity token`.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use identity_emulator::Source;
+
+use super::{help, values::duration};
+
+/// Get a token and show who got it, for what and until when
+#[derive(Debug, Args)]
+#[command(after_help = help::TOKEN_SHORT, after_long_help = help::TOKEN)]
+pub(crate) struct TokenArgs {
+    /// What the token is for, such as https://storage.azure.com/.default
+    ///
+    /// Some credentials take several.
+    #[arg(long, value_name = "SCOPE", required = true)]
+    pub(crate) scope: Vec<String>,
+
+    /// Which credential to ask
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub(crate) credential: Credential,
+
+    /// What to print
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) output: Output,
+
+    /// Tell on standard error what is tried
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+
+    #[command(flatten)]
+    pub(crate) app: AppArgs,
+    #[command(flatten)]
+    pub(crate) proof: ProofArgs,
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+    #[command(flatten)]
+    pub(crate) transport: TransportArgs,
+    #[command(flatten)]
+    pub(crate) emulator: TokenEmulatorArgs,
+    #[command(flatten)]
+    pub(crate) refused: RefusedArgs,
+}
+
+/// Who asks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Who asks")]
+pub(crate) struct AppArgs {
+    /// Tenant of the application: id or domain name [AZURE_TENANT_ID]
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant_id: Option<String>,
+
+    /// The application [AZURE_CLIENT_ID]; or a user-assigned identity, for managed-identity
+    #[arg(long, value_name = "ID", group = "identity")]
+    pub(crate) client_id: Option<String>,
+
+    /// Use the user-assigned identity with this object (principal) id
+    #[arg(long, value_name = "ID", group = "identity", help_heading = "Only for managed-identity")]
+    pub(crate) object_id: Option<String>,
+
+    /// Use the user-assigned identity with this ARM resource id
+    #[arg(long, value_name = "ID", group = "identity", help_heading = "Only for managed-identity")]
+    pub(crate) resource_id: Option<String>,
+
+    /// Let the endpoint that a variable names be anywhere, not only at a local address
+    #[arg(long, help_heading = "Only for managed-identity")]
+    pub(crate) allow_remote_endpoint: bool,
+}
+
+/// What proves who asks.
+#[derive(Debug, Args)]
+pub(crate) struct ProofArgs {
+    /// File with the secret, `-` for standard input [AZURE_CLIENT_SECRET holds the secret itself]
+    #[arg(long, value_name = "FILE", help_heading = "Only for client-secret")]
+    pub(crate) client_secret_file: Option<PathBuf>,
+
+    /// File with certificate and private key [AZURE_CLIENT_CERTIFICATE_PATH]
+    #[arg(long, value_name = "FILE", help_heading = "Only for certificate")]
+    pub(crate) certificate_path: Option<PathBuf>,
+
+    /// File with the password of that one, `-` for standard input [AZURE_CLIENT_CERTIFICATE_PASSWORD holds it itself]
+    #[arg(long, value_name = "FILE", help_heading = "Only for certificate")]
+    pub(crate) certificate_password_file: Option<PathBuf>,
+
+    /// Send all its certificates, as needed for subject name and issuer [AZURE_CLIENT_SEND_CERTIFICATE_CHAIN=true]
+    #[arg(long, help_heading = "Only for certificate")]
+    pub(crate) send_certificate_chain: bool,
+
+    /// File with the assertion, read for each exchange [AZURE_FEDERATED_TOKEN_FILE]
+    #[arg(long, value_name = "FILE", help_heading = "Only for client-assertion")]
+    pub(crate) assertion_file: Option<PathBuf>,
+
+    /// Take the token of another credential for the assertion
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_enum,
+        conflicts_with = "assertion_file",
+        help_heading = "Only for client-assertion"
+    )]
+    pub(crate) assertion_from: Option<AssertionFrom>,
+
+    /// Scope of that token, for other clouds than the public one
+    #[arg(long, value_name = "SCOPE", requires = "assertion_from", help_heading = "Only for client-assertion")]
+    pub(crate) assertion_scope: Option<String>,
+
+    /// The user-assigned identity that gets that token, by its client id
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "assertion_from",
+        group = "assertion_identity",
+        help_heading = "Only for client-assertion"
+    )]
+    pub(crate) assertion_client_id: Option<String>,
+
+    /// The same by its object id
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "assertion_from",
+        group = "assertion_identity",
+        help_heading = "Only for client-assertion"
+    )]
+    pub(crate) assertion_object_id: Option<String>,
+
+    /// The same by its ARM resource id
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "assertion_from",
+        group = "assertion_identity",
+        help_heading = "Only for client-assertion"
+    )]
+    pub(crate) assertion_resource_id: Option<String>,
+}
+
+/// One request.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The request")]
+pub(crate) struct RequestArgs {
+    /// Ask for a token of another tenant; managed identities ignore it
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) request_tenant_id: Option<String>,
+
+    /// Answer a challenge: the JSON text of its claims, decoded from base64
+    #[arg(long, value_name = "JSON")]
+    pub(crate) claims: Option<String>,
+
+    /// Ask for a token for continuous access evaluation
+    #[arg(long)]
+    pub(crate) enable_cae: bool,
+
+    /// How long a refusal is remembered, 60s at most
+    ///
+    /// A run asks once, so that this and the next two only try out the value.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) failure_memory: Option<Duration>,
+
+    /// How many tokens are remembered; not for managed-identity
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) cache_capacity: Option<usize>,
+
+    /// How many requests may be under way at a time; not for managed-identity
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) max_in_flight: Option<usize>,
+}
+
+/// The service that is asked.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Who is asked; not for managed-identity")]
+pub(crate) struct ServiceArgs {
+    /// Who issues the token, such as login.microsoftonline.us [AZURE_AUTHORITY_HOST]
+    #[arg(long, value_name = "HOST|URL")]
+    pub(crate) authority: Option<String>,
+
+    /// Trust the authority without asking login.microsoftonline.com about it
+    #[arg(long)]
+    pub(crate) disable_instance_discovery: bool,
+
+    /// Let requests name this tenant, too; `*` allows any [AZURE_ADDITIONALLY_ALLOWED_TENANTS]
+    ///
+    /// May be given several times.
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) additionally_allowed_tenant: Vec<String>,
+
+    /// Ask in one region, such as westus2; or tryautodetect [AZURE_REGIONAL_AUTHORITY_NAME]
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+
+    /// Refuse a token that grants less than all scopes
+    #[arg(long)]
+    pub(crate) require_granted_scopes: bool,
+}
+
+/// How it is asked.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connections; not for managed-identity")]
+pub(crate) struct TransportArgs {
+    /// Trust the roots in this PEM file, too; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Vec<PathBuf>,
+
+    /// Whose roots to trust: the system's [SSL_CERT_FILE, SSL_CERT_DIR] or those of Mozilla that are built in
+    #[arg(long, value_name = "ROOTS", value_enum)]
+    pub(crate) roots: Option<RootsName>,
+
+    /// Go through this proxy, http://host:port [HTTPS_PROXY, NO_PROXY]
+    ///
+    /// A proxy that wants a password goes into the variable, which nobody else can read.
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
+
+    /// Go through no proxy, whatever the variables say
+    #[arg(long, conflicts_with = "proxy")]
+    pub(crate) no_proxy: bool,
+}
+
+/// What stands in for the real world.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Emulator")]
+pub(crate) struct TokenEmulatorArgs {
+    /// Ask an emulator in this process instead of the real world; it needs no cloud and no other option
+    #[arg(long)]
+    pub(crate) emulator: bool,
+
+    /// What it stands in for, where a managed identity is asked; app-service if not given
+    ///
+    /// azure-arc writes to /var/opt/azcmagent/tokens, which takes root.
+    #[arg(long, value_name = "SOURCE", requires = "emulator", value_parser = metadata_sources())]
+    pub(crate) emulator_source: Option<Source>,
+}
+
+/// Names that somebody may try for a secret. They are known to say where it belongs, without showing it.
+#[derive(Args)]
+pub(crate) struct RefusedArgs {
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
+    client_secret: Option<String>,
+    #[arg(
+        long,
+        alias = "password",
+        hide = true,
+        num_args = 0..=1,
+        default_missing_value = "",
+        allow_hyphen_values = true
+    )]
+    certificate_password: Option<String>,
+    #[arg(long, alias = "client-assertion", hide = true, num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
+    assertion: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
+    system_access_token: Option<String>,
+}
+
+impl RefusedArgs {
+    /// The first that was given: its flag, and what to do instead.
+    pub(crate) fn first(&self) -> Option<(&'static str, &'static str)> {
+        [
+            (&self.client_secret, "--client-secret", "set AZURE_CLIENT_SECRET, or give --client-secret-file"),
+            (
+                &self.certificate_password,
+                "--certificate-password",
+                "set AZURE_CLIENT_CERTIFICATE_PASSWORD, or give --certificate-password-file",
+            ),
+            (&self.assertion, "--assertion", "give --assertion-file"),
+            (
+                &self.system_access_token,
+                "--system-access-token",
+                "set SYSTEM_ACCESSTOKEN, or give --system-access-token-file",
+            ),
+        ]
+        .into_iter()
+        .find(|(value, ..)| value.is_some())
+        .map(|(_, flag, advice)| (flag, advice))
+    }
+}
+
+/// Prints no secret.
+impl fmt::Debug for RefusedArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RefusedArgs").field(&self.first()).finish()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Credential {
+    /// A chain, in this version of managed identity alone, without AZURE_CLIENT_ID
+    #[default]
+    Default,
+    /// The identity of the machine or platform that this runs on
+    ManagedIdentity,
+    /// An application with a secret
+    ClientSecret,
+    /// An application with a certificate
+    #[value(alias = "client-certificate")]
+    Certificate,
+    /// An application with a token that somebody else signed
+    ClientAssertion,
+}
+
+impl Credential {
+    /// The name on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// Whose token is the assertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AssertionFrom {
+    /// The identity of the machine or platform that this runs on
+    ManagedIdentity,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people: who, for what, until when, and the claims; not the token
+    #[default]
+    Text,
+    /// One JSON object with the token, its times and its claims
+    Json,
+    /// The token alone
+    Token,
+    /// A header line, such as `curl -H @-` reads: `Authorization: Bearer ...`
+    Header,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RootsName {
+    /// The system's
+    System,
+    /// Mozilla's, as of when this program was built
+    Webpki,
+}
+
+/// The sources of managed identity.
+fn metadata_sources() -> impl TypedValueParser<Value = Source> {
+    const SOURCES: [Source; 6] = [
+        Source::Imds,
+        Source::AppService,
+        Source::AzureArc,
+        Source::ServiceFabric,
+        Source::AzureMl,
+        Source::CloudShell,
+    ];
+    PossibleValuesParser::new(SOURCES.map(Source::name)).try_map(|name| name.parse::<Source>())
+}

@@ -1,0 +1,144 @@
+//! What is printed of a running emulator.
+
+use std::fmt::Write as _;
+
+use identity_emulator::{Emulator, Identity};
+use serde_json::{Map, Value, json};
+
+use crate::{cli::Stand, screen::Paint};
+
+/// What a shell evaluates. Variables that would lead a client elsewhere, or to another identity, go away.
+pub(super) fn exports(emulator: &Emulator, stand: Stand) -> String {
+    let own = stand.variables(emulator);
+    let mut foreign: Vec<String> = Stand::all()
+        .flat_map(|other| other.variables(emulator))
+        .map(|(name, _)| name)
+        .chain(ELSEWHERE.map(str::to_owned))
+        .filter(|name| !own.iter().any(|(known, _)| known == name) && !ROOTS.contains(&name.as_str()))
+        .collect();
+    foreign.sort();
+    foreign.dedup();
+    let mut out = format!("unset {}\n", foreign.join(" "));
+    for (name, value) in &own {
+        let _ = writeln!(out, "export {name}={}", quote(value));
+    }
+    if leads_to_entra(&own) {
+        out.push_str(DISCOVERY);
+    }
+    out
+}
+
+/// The variables of all sources, as comments.
+pub(super) fn all_exports(emulator: &Emulator) -> String {
+    let mut out = "# Set the variables of one source only, or let --source choose.\n".to_owned();
+    out.push_str(DISCOVERY);
+    for stand in Stand::all() {
+        let _ = writeln!(out, "\n# {}", stand.name());
+        let variables = stand.variables(emulator);
+        if variables.is_empty() {
+            let address = emulator.address(stand.source());
+            let _ = writeln!(out, "# at {address}, where every client looks: no variables");
+        }
+        for (name, value) in variables {
+            let _ = writeln!(out, "#export {name}={}", quote(&value));
+        }
+    }
+    out
+}
+
+/// For scripts.
+pub(super) fn to_json(emulator: &Emulator, stand: Option<Stand>) -> Value {
+    let ids = |identity: &Identity| {
+        json!({
+            "client_id": identity.client_id(),
+            "object_id": identity.object_id(),
+            "resource_id": identity.resource_id(),
+        })
+    };
+    let variables: Map<String, Value> = Stand::all()
+        .filter(|candidate| stand.is_none_or(|stand| stand == *candidate))
+        .map(|stand| {
+            let pairs = stand.variables(emulator).into_iter();
+            (stand.name().to_owned(), Value::Object(pairs.map(|(name, value)| (name, value.into())).collect()))
+        })
+        .collect();
+    json!({
+        "variables": variables,
+        "identities": {
+            "system": emulator.system_assigned().map(ids),
+            "user": emulator.user_assigned().iter().map(ids).collect::<Vec<_>>(),
+        },
+        "authority": emulator.authority(),
+        "ca_file": emulator.ca_path(),
+        "tenant_id": emulator.tenant_id(),
+        "keys_url": emulator.keys_url(),
+        "control": emulator.control_origin(),
+    })
+}
+
+/// For the person who started it.
+pub(super) fn places(emulator: &Emulator, paint: Paint) -> String {
+    let mut out = format!("{}\n", paint.bold("the emulator runs; its tokens open nothing real"));
+    for (name, place) in [
+        ("authority", emulator.authority()),
+        ("tenant", emulator.tenant_id().to_owned()),
+        ("CA", emulator.ca_path().display().to_string()),
+        ("control", format!("{}/__emulator/", emulator.control_origin())),
+        ("keys", emulator.keys_url()),
+        ("stop", "Ctrl-C".to_owned()),
+    ] {
+        let _ = writeln!(out, "  {} {place}", paint.dim(&format!("{name:9}")));
+    }
+    out
+}
+
+fn leads_to_entra(variables: &[(String, String)]) -> bool {
+    variables.iter().any(|(name, _)| name == "AZURE_AUTHORITY_HOST")
+}
+
+/// One word for a POSIX shell, whatever is in it.
+fn quote(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+/// Variables that choose another credential, or the identity of Azure ML.
+const ELSEWHERE: [&str; 6] = [
+    "AZURE_ADDITIONALLY_ALLOWED_TENANTS",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    "AZURE_IDENTITY_DISABLE_MULTITENANTAUTH",
+    "AZURE_REGIONAL_AUTHORITY_NAME",
+    "DEFAULT_IDENTITY_CLIENT_ID",
+    "MSAL_FORCE_REGION",
+];
+/// Variables that choose whom all programs of a shell trust: they may be the user's own.
+const ROOTS: [&str; 3] = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
+
+/// What no variable can say.
+const DISCOVERY: &str = "# Entra ID's clients must be told to trust this authority: --disable-instance-discovery,\n\
+                         # or disable_instance_discovery as the SDKs call it.\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_value_is_one_word() {
+        assert_eq!(quote("http://127.0.0.1:1/x?a=1&b=2"), "'http://127.0.0.1:1/x?a=1&b=2'");
+        assert_eq!(quote("it's $(x)"), r"'it'\''s $(x)'");
+    }
+
+    #[test]
+    fn evaluating_one_source_leaves_no_variable_of_another() {
+        let emulator = Emulator::builder().start_in_background().unwrap();
+        for stand in Stand::all() {
+            let text = exports(&emulator, stand);
+            for (name, _) in Stand::all().flat_map(|other| other.variables(&emulator)) {
+                let own = stand.variables(&emulator).iter().any(|(known, _)| *known == name);
+                assert_eq!(text.contains(&format!("\nexport {name}='")), own, "{} {name}", stand.name());
+                let unset = text.lines().next().unwrap().split(' ').any(|word| word == name);
+                assert_eq!(unset, !own && !ROOTS.contains(&name.as_str()), "{} {name}", stand.name());
+            }
+        }
+        assert!(all_exports(&emulator).lines().all(|line| line.is_empty() || line.starts_with('#')));
+    }
+}

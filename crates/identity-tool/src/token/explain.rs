@@ -1,0 +1,85 @@
+//! What helps a person whose run ended without a token.
+
+use std::fmt::Write as _;
+
+use clap::CommandFactory as _;
+use identity::{Env, Error, ErrorKind};
+
+use crate::{
+    cli::{Cli, Credential, TokenArgs},
+    credentials, failure,
+    screen::{self, Paint},
+    sources,
+};
+
+/// A managed identity that was asked for.
+pub(super) struct Asked<'a> {
+    /// The source that it would come from.
+    pub(super) source: &'static str,
+    pub(super) env: &'a dyn Env,
+}
+
+/// The error, and what helps to solve it.
+pub(super) fn explain(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>, paint: Paint) -> String {
+    // The frame of a chain of one has nothing to add.
+    let error = match error.attempts() {
+        [only] => only,
+        _ => error,
+    };
+    let mut out = failure::to_text(error, paint);
+    let is_absent = error.kind() == ErrorKind::CredentialUnavailable;
+    let is_silent = |asked: &Asked<'_>| error.kind() == ErrorKind::Transport && asked.source == "IMDS";
+    if let Some(asked) = asked.filter(|asked| is_absent || is_silent(asked)) {
+        let _ = write!(out, "\n{}", sources::explain(asked.env, asked.source, paint));
+    }
+    if let Some(flag) = flag_of_setter(&error.to_string()) {
+        let _ = writeln!(out, "\non this command line: {}", paint.bold(&format!("--{flag}")));
+    }
+    if (is_absent || credentials::is_incomplete(error)) && !args.emulator.emulator {
+        let _ =
+            write!(out, "\n{}\n  {}\n", paint.bold("to try it on a machine that has no identity"), with_emulator(args));
+    }
+    out
+}
+
+/// The command that works anywhere.
+fn with_emulator(args: &TokenArgs) -> String {
+    let scope = screen::escape(args.scope.first().map_or("", String::as_str));
+    match args.credential {
+        Credential::Default => format!("identity token --emulator --scope {scope}"),
+        other => format!("identity token --emulator --credential {} --scope {scope}", other.name()),
+    }
+}
+
+/// The flag of a setter that a message of the library recommends, such as `disable_instance_discovery`.
+fn flag_of_setter(message: &str) -> Option<String> {
+    let command = Cli::command();
+    let token = command.find_subcommand("token")?;
+    let is_flag = |name: &str| token.get_arguments().any(|argument| argument.get_id() == name);
+    // Names of one or two words are those of parameters, too.
+    let words = message.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+    let mut setters = words.filter(|word| word.matches('_').count() >= 2);
+    setters
+        .find_map(|word| [word, word.trim_end_matches('s')].into_iter().find(|name| is_flag(name)))
+        .map(|name| name.replace('_', "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setter_that_is_recommended_is_told_as_a_flag() {
+        for (message, expected) in [
+            ("correct it, or call disable_instance_discovery()", Some("disable-instance-discovery")),
+            ("allow_remote_endpoint()", Some("allow-remote-endpoint")),
+            ("add it with additionally_allowed_tenants, or", Some("additionally-allowed-tenant")),
+            ("the parameter client_id is missing", None),
+            ("a_b_c() or disable_instance_discovery", Some("disable-instance-discovery")),
+            ("___ é", None),
+            ("no setter", None),
+        ] {
+            assert_eq!(flag_of_setter(message).as_deref(), expected, "{message}");
+        }
+    }
+}

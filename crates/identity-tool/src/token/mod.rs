@@ -1,0 +1,88 @@
+//! `identity token`.
+
+use std::{future::poll_fn, io, pin::pin, process::ExitCode, task::Poll};
+
+use identity::{AccessToken, Error, Result, TokenRequestOptions};
+
+use crate::{
+    cli::{Output, TokenArgs},
+    credentials::{self, Built},
+    emulator, failure,
+    screen::{self, Paint},
+    verbose,
+    world::World,
+};
+
+mod explain;
+mod show;
+
+use self::explain::Asked;
+
+pub(crate) async fn run(args: &TokenArgs) -> io::Result<ExitCode> {
+    if args.verbose {
+        verbose::start();
+    }
+    if !args.emulator.emulator {
+        return tell(args, &World::new(args).await?).await;
+    }
+    // Who loses patience must not leave the emulator's files behind.
+    let mut stopped = pin!(emulator::stop_signal()?);
+    let world = World::new(args).await?;
+    let mut told = pin!(tell(args, &world));
+    poll_fn(|cx| match told.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(done),
+        Poll::Pending => stopped.as_mut().poll(cx).map(|()| Ok(ExitCode::from(INTERRUPTED))),
+    })
+    .await
+}
+
+async fn tell(args: &TokenArgs, world: &World) -> io::Result<ExitCode> {
+    let platform = match world.platform(args) {
+        Ok(platform) => platform,
+        Err(error) => return Ok(refuse(args, &error, None)),
+    };
+    let built = match credentials::build(args, &platform) {
+        Ok(built) => built,
+        Err(error) => return Ok(refuse(args, &error, None)),
+    };
+    match get(args, &built).await {
+        Ok(token) => {
+            screen::print(&show::show(args, &token))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            let asked = built.source.map(|source| Asked { source, env: platform.env().as_ref() });
+            Ok(refuse(args, &error, asked.as_ref()))
+        }
+    }
+}
+
+async fn get(args: &TokenArgs, built: &Built) -> Result<AccessToken> {
+    let request = &args.request;
+    let mut options = TokenRequestOptions::new();
+    if let Some(claims) = &request.claims {
+        options = options.with_claims(claims);
+    }
+    if let Some(tenant) = &request.request_tenant_id {
+        options = options.with_tenant_id(tenant);
+    }
+    if request.enable_cae {
+        options = options.enable_cae();
+    }
+    let scopes: Vec<&str> = args.scope.iter().map(String::as_str).collect();
+    built.credential.get_token(&scopes, Some(&options)).await
+}
+
+/// Says why there is no token.
+fn refuse(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>) -> ExitCode {
+    let text = if args.output == Output::Json {
+        screen::escape_json(&failure::to_json(error).to_string()) + "\n"
+    } else {
+        explain::explain(args, error, asked, Paint::stderr())
+    };
+    screen::tell(&text);
+    failure::exit_code(error.kind())
+}
+
+/// What shells give for a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;

@@ -60,9 +60,10 @@ pub(crate) type Broken = TransportError;
 
 impl Live {
     pub(crate) async fn new(stream: Stream) -> Result<Self> {
-        let handshake = Builder::new().max_buf_size(HEADER_LIMIT).handshake(Io(stream)).await;
-        let (sender, connection) = handshake.map_err(failed)?;
-        Ok(Self { sender, connection: Some(connection) })
+        match Builder::new().max_buf_size(HEADER_LIMIT).handshake(Io(stream)).await {
+            Ok((sender, connection)) => Ok(Self { sender, connection: Some(connection) }),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Sends the message and reads its answer. The phase is [`DONE`] if that was all of the answer.
@@ -276,3 +277,20 @@ pub(crate) const AGENT: &str = concat!("identity-rust/", env!("CARGO_PKG_VERSION
 
 /// The longest header of an answer, in bytes. hyper itself reads no more than 100 lines of it.
 const HEADER_LIMIT: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_marked_sensitive() {
+        let url = "https://login.example/token";
+        let mut request = Request::new(Method::Post, url).header("authorization", "canary").header("x", "canary");
+        request.body = Some("secret=canary".into());
+        let message = message(&mut request, &Target::parse(url).unwrap()).unwrap();
+        for name in ["authorization", "x"] {
+            assert!(message.headers()[name].is_sensitive(), "{name}");
+        }
+        assert!(!format!("{:?}", message.headers()).contains("canary"));
+    }
+}

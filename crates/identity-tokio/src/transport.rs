@@ -89,7 +89,7 @@ impl HyperTransport {
             return Err(no_tls());
         }
         if request.trust != ServerTrust::Roots || request.server_name.is_some() {
-            return Err(refused("a pinned certificate, roots or a server name need an https URL"));
+            return Err(refused("certificates need an https URL"));
         }
         // Plain HTTP: a connection of its own, and never a proxy.
         let stream = match timeout(request.connect_timeout, connect(target.host, target.port, request.reach)).await {

@@ -2,21 +2,20 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
+    process::Command,
 };
 
 use identity_core::TokenCredential as _;
 use identity_emulator::{Answer, Emulator, Source};
 use identity_msi::ManagedIdentityCredential;
 use identity_tests::platform_of;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::installed::{folder, path, run, text};
+use crate::{
+    installed::{folder, path, run, text},
+    pki,
+    process::Process,
+};
 
 const STORAGE: &str = "https://storage.azure.com/.default";
 
@@ -66,7 +65,7 @@ fn token(emulator: &Emulator, source: Source, scope: &str) -> String {
 
 /// A running Azurite; it ends with this value.
 struct Azurite {
-    child: Child,
+    _process: Process,
     blobs: String,
     folder: PathBuf,
 }
@@ -75,8 +74,9 @@ impl Azurite {
     /// Its blob service, over HTTPS with a certificate of our own making, and with OAuth on.
     fn start(modules: &Path) -> Self {
         let folder = folder("azurite");
-        make_certificates(&folder);
-        let mut child = Command::new("node")
+        pki::server(&folder);
+        let mut command = Command::new("node");
+        command
             .arg(modules.join("azurite/dist/src/blob/main.js"))
             .args(["--blobHost", "127.0.0.1", "--blobPort", "0", "--oauth", "basic"])
             .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"])
@@ -84,29 +84,10 @@ impl Azurite {
             .arg(folder.join("server.pem"))
             .arg("--key")
             .arg(folder.join("server.key"))
-            .current_dir(&folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("node: {error}"));
-        let output = child.stdout.take().expect("it was asked for");
-        let (send, lines) = mpsc::channel();
-        // Reads to the end, so that Azurite never waits for a full pipe.
-        thread::spawn(move || {
-            BufReader::new(output).lines().map_while(Result::ok).for_each(|line| drop(send.send(line)))
-        });
-        let mut azurite = Self { child, blobs: String::new(), folder };
-        let port = loop {
-            let Ok(line) = lines.recv_timeout(Duration::from_secs(30)) else {
-                panic!("no port: {}", azurite.complaint())
-            };
-            if let Some((_, port)) = line.split_once("successfully listens on https://127.0.0.1:") {
-                break port.trim().parse::<u16>().unwrap();
-            }
-        };
-        azurite.blobs = format!("https://127.0.0.1:{port}/devstoreaccount1");
-        azurite
+            .current_dir(&folder);
+        let mut process = Process::start(&mut command);
+        let port: u16 = process.line_after("successfully listens on https://127.0.0.1:").parse().unwrap();
+        Self { _process: process, blobs: format!("https://127.0.0.1:{port}/devstoreaccount1"), folder }
     }
 
     /// Sends a request with that token by curl, and compares the status and a part of the answer.
@@ -133,35 +114,10 @@ impl Azurite {
         assert_eq!(code, status.to_string(), "{arguments:?} {path}: {body} {}", text(&output.stderr));
         assert!(body.contains(says), "{arguments:?} {path} says not {says:?}: {body}");
     }
-
-    /// What it said before it ended.
-    fn complaint(&mut self) -> String {
-        let _ = self.child.kill();
-        let mut said = String::new();
-        if let Some(mut pipe) = self.child.stderr.take() {
-            let _ = pipe.read_to_string(&mut said);
-        }
-        said
-    }
 }
 
 impl Drop for Azurite {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-/// `ca.pem` for the client; `server.pem` and `server.key`, for 127.0.0.1, for the server.
-fn make_certificates(folder: &Path) {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.distinguished_name.push(rcgen::DnType::CommonName, "identity-tests");
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
-    fs::write(folder.join("server.pem"), server.pem()).unwrap();
-    fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
 }

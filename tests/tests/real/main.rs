@@ -1,10 +1,11 @@
-//! Software that no one here wrote, as it comes from its registry: official SDKs and Azurite.
+//! Software that no one here wrote, as it comes from its registry: official SDKs, an OpenID provider, Azurite.
 //!
 //! `cargo xtask real` installs it and says where it is: `REAL_PYTHON` is an interpreter with the packages of
 //! `real/python`, `REAL_NODE_MODULES` the directory that `npm ci` filled from `real/js`.
 #![expect(clippy::disallowed_methods, reason = "starts programs and waits for them")]
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -13,4 +14,7 @@
 
 mod azurite;
 mod installed;
+mod oidc;
+mod pki;
+mod process;
 mod sdks;

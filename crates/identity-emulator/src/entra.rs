@@ -1,6 +1,7 @@
 //! Entra's token service.
 
 mod assertion;
+mod claims;
 mod client;
 mod client_credentials;
 mod discovery;

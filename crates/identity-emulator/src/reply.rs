@@ -175,7 +175,8 @@ fn issue_body(shared: &Shared, source: Source, plan: &Plan, issue: &Issue) -> io
     if source.is_authority() {
         let usual = if settings.expires_in_text { ExpiryFormat::Text } else { ExpiryFormat::Number };
         let expires_in = seconds_format(plan.expires_in.unwrap_or(usual));
-        let refresh_in = plan.refresh_in_secs.or(settings.refresh_in_secs);
+        let half = (lifetime >= LONG_LIFETIME_SECS).then_some(lifetime / 2);
+        let refresh_in = plan.refresh_in_secs.or(settings.refresh_in_secs).or(half);
         let times = [
             ("expires_in", expires_in, Some(lifetime)),
             ("ext_expires_in", usual, Some(lifetime)),
@@ -307,6 +308,9 @@ pub(crate) fn json_body(value: &Value) -> Vec<u8> {
 pub(crate) fn has_header(headers: &[(String, String)], name: &str) -> bool {
     headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
 }
+
+/// From this lifetime on Entra says when to refresh.
+const LONG_LIFETIME_SECS: i64 = 7_200;
 
 /// Arrays that a deep field nests at most.
 const MAX_DEPTH: u32 = 1_000_000;

@@ -67,6 +67,12 @@ impl Source {
         }
     }
 
+    /// True if it gives a program the token of the machine that it runs on: a managed identity.
+    #[must_use]
+    pub const fn is_managed_identity(self) -> bool {
+        self.row() < Self::Entra.row()
+    }
+
     /// True if clients reach it over TLS.
     pub(crate) const fn is_tls(self) -> bool {
         matches!(self, Self::ServiceFabric) || self.has_authority_certificate() || matches!(self, Self::IdentityBinding)
@@ -158,6 +164,7 @@ mod tests {
         for (row, source) in Source::ALL.into_iter().enumerate() {
             assert_eq!(source.row(), row);
             assert_eq!(source.name().parse(), Ok(source));
+            assert_eq!(source.is_managed_identity(), row < 6);
         }
         assert_eq!("IMDS".parse::<Source>(), Err(UnknownSource));
         assert!(UnknownSource.to_string().ends_with("github-actions"));

@@ -15,8 +15,9 @@ use crate::entra::Issue;
 use crate::identity::Identity;
 use crate::text::{base64, base64_url, epoch_seconds, guid, hex};
 
-/// The public test key, an RSA one of 2048 bits, PKCS#8: it signs all tokens, and the assertions of [`CERTIFICATE_CLIENT_ID`](crate::CERTIFICATE_CLIENT_ID).
+/// The public test key, an RSA one of 2048 bits, PKCS#8.
 ///
+/// It signs all tokens, and is the key of [`CERTIFICATE_CLIENT_ID`](crate::CERTIFICATE_CLIENT_ID).
 /// Anybody can read it: nothing real may trust it.
 pub const TEST_KEY_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY.pem");
 /// The self-signed certificate of [`TEST_KEY_PEM`].

@@ -153,6 +153,19 @@ fn refusals_have_the_codes_of_entra() {
 }
 
 #[test]
+fn every_application_is_a_resource() {
+    let emulator = builder().start_in_background().unwrap();
+    for resource in [DISABLED_CLIENT_ID.to_owned(), format!("api://{WEB_CLIENT_ID}")] {
+        let answer = token(&emulator, TENANT_ID, &fields(&[("scope", &format!("{resource}/.default"))]));
+        assert_eq!(answer.claims()["aud"], resource);
+        assert_eq!(
+            refused(&emulator, OTHER_TENANT_ID, &[("scope", &format!("{DISABLED_CLIENT_ID}/.default"))]).2,
+            500011
+        );
+    }
+}
+
+#[test]
 fn only_a_form_that_is_posted_once_is_read() {
     let emulator = builder().start_in_background().unwrap();
     let target = format!("/{TENANT_ID}/oauth2/v2.0/token");
@@ -243,6 +256,8 @@ fn the_client_capability_comes_back_in_the_token() {
 
 #[test]
 fn times_and_forms_can_be_chosen() {
+    let long = builder().entra_lifetime_secs(7_200).start_in_background().unwrap();
+    assert_eq!(token(&long, TENANT_ID, &fields(&[])).json()["refresh_in"], 3_600);
     let emulator = builder()
         .entra_lifetime_secs(86_399)
         .refresh_in_secs(43_199)

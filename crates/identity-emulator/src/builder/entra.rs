@@ -52,7 +52,9 @@ impl Builder {
         self
     }
 
-    /// Lets Entra's answers have `refresh_in`, in seconds; the default is none, as for tokens of an hour.
+    /// Sets `refresh_in` in Entra's answers, in seconds.
+    ///
+    /// The default is half of the lifetime for tokens that live two hours or longer, and none for others.
     #[must_use]
     pub fn refresh_in_secs(mut self, seconds: u32) -> Self {
         self.settings.refresh_in_secs = Some(seconds.into());

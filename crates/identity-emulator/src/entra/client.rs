@@ -4,8 +4,8 @@ use crate::directory::{App, Tenant};
 use crate::endpoints::Refusal;
 use crate::entra::assertion::Check;
 use crate::entra::form::{Form, missing};
-use crate::entra::known;
 use crate::entra::tenant::Realm;
+use crate::entra::{canned, known};
 use crate::record::Request;
 use crate::shared::Shared;
 use crate::source::Source;
@@ -91,6 +91,22 @@ impl<'a> Client<'a> {
             )),
             _ => Err(several()),
         }
+    }
+
+    /// Refuses an application that lacks consent, or that a policy blocks.
+    pub(crate) fn admitted(&self) -> Result<(), Refusal> {
+        let app = self.app;
+        if !app.consented {
+            return Err(known(
+                65001,
+                format!(
+                    "The user or administrator has not consented to use the application with ID '{}' named '{}'. Send an interactive \
+                     authorization request for this user and resource.",
+                    app.client_id, app.name
+                ),
+            ));
+        }
+        if app.blocked { Err(canned(53003)) } else { Ok(()) }
     }
 
     fn by_secret(

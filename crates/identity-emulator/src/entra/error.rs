@@ -37,7 +37,7 @@ pub(crate) fn canned(code: u32) -> Refusal {
 }
 
 /// The claims that a client has to hand back after a policy stopped it.
-pub(crate) fn policy_claims() -> String {
+fn policy_claims() -> String {
     json!({ "access_token": { "capolids": { "essential": true, "values": ["7e57ab1e-0000-4000-8000-0000000000ca"] } } })
         .to_string()
 }

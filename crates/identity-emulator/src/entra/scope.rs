@@ -1,7 +1,10 @@
 //! What a token is asked for.
 
+use crate::directory::{App, Tenant};
 use crate::endpoints::Refusal;
 use crate::entra::known;
+use crate::entra::tenant::Realm;
+use crate::shared::Shared;
 
 /// The resource of an app-only scope: one word that ends with `/.default`.
 pub(crate) fn app_only_resource(scope: &str) -> Result<&str, Refusal> {
@@ -33,6 +36,41 @@ pub(crate) fn app_only_resource(scope: &str) -> Result<&str, Refusal> {
             ),
         )),
     }
+}
+
+/// Refuses a resource that the tenant does not know, or that the application may not ask for.
+///
+/// Every application is a resource, too: by its client id, and as `api://` with it.
+pub(crate) fn check_resource(
+    shared: &Shared,
+    realm: &Realm<'_>,
+    tenant: &Tenant,
+    app: &App,
+    resource: &str,
+) -> Result<(), Refusal> {
+    let bare = |text: &str| text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
+    let asked = bare(resource);
+    let is_in = |list: &[String]| list.iter().any(|known| bare(known) == asked);
+    let id = asked.strip_prefix("api://").unwrap_or(&asked);
+    let is_known = if app.resources.is_empty() {
+        shared.resources.knows(resource)
+            || is_in(&realm.directory.resources)
+            || realm.directory.app(id, tenant).is_some()
+    } else {
+        is_in(&app.resources)
+    };
+    if is_known {
+        return Ok(());
+    }
+    Err(known(
+        500_011,
+        format!(
+            "The resource principal named {resource} was not found in the tenant named {}. This can happen if the application has not \
+             been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your \
+             authentication request to the wrong tenant.",
+            tenant.id
+        ),
+    ))
 }
 
 fn invalid(scope: &str) -> Refusal {

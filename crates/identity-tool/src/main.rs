@@ -53,8 +53,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         // Who reads us has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        // An address that the emulator does not take, say.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+        // An address that the emulator does not take, say, or a directory file that is none.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
             complain(&error.to_string());
             failure::exit_code(identity::ErrorKind::InvalidArgument)
         }

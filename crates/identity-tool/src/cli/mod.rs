@@ -5,13 +5,16 @@ use clap::{Parser, Subcommand};
 mod emulator;
 mod flags;
 mod help;
+mod names;
+mod refused;
 mod token;
 mod values;
 
 pub(crate) use self::{
     emulator::{EmulatorArgs, EmulatorOutput, Stand},
     flags::parse,
-    token::{Credential, Output, RootsName, TokenArgs, TransportArgs},
+    names::{Credential, Output, RootsName},
+    token::{TokenArgs, TransportArgs},
 };
 
 /// Gets tokens for Microsoft Entra ID as a program would, and says why not

@@ -1,14 +1,19 @@
 //! `identity token`.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{
-    Args, ValueEnum,
+    Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use identity_emulator::Source;
 
-use super::{help, values::duration};
+use super::{
+    help,
+    names::{AssertionFrom, Credential, Output, RootsName},
+    refused::RefusedArgs,
+    values::duration,
+};
 
 /// Get a token and show who got it, for what and until when
 #[derive(Debug, Args)]
@@ -235,107 +240,6 @@ pub(crate) struct TokenEmulatorArgs {
     /// azure-arc writes to /var/opt/azcmagent/tokens, which takes root.
     #[arg(long, value_name = "SOURCE", requires = "emulator", value_parser = metadata_sources())]
     pub(crate) emulator_source: Option<Source>,
-}
-
-/// Names that somebody may try for a secret. They are known to say where it belongs, without showing it.
-#[derive(Args)]
-pub(crate) struct RefusedArgs {
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
-    client_secret: Option<String>,
-    #[arg(
-        long,
-        alias = "password",
-        hide = true,
-        num_args = 0..=1,
-        default_missing_value = "",
-        allow_hyphen_values = true
-    )]
-    certificate_password: Option<String>,
-    #[arg(long, alias = "client-assertion", hide = true, num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
-    assertion: Option<String>,
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
-    system_access_token: Option<String>,
-}
-
-impl RefusedArgs {
-    /// The first that was given: its flag, and what to do instead.
-    pub(crate) fn first(&self) -> Option<(&'static str, &'static str)> {
-        [
-            (&self.client_secret, "--client-secret", "set AZURE_CLIENT_SECRET, or give --client-secret-file"),
-            (
-                &self.certificate_password,
-                "--certificate-password",
-                "set AZURE_CLIENT_CERTIFICATE_PASSWORD, or give --certificate-password-file",
-            ),
-            (&self.assertion, "--assertion", "give --assertion-file"),
-            (
-                &self.system_access_token,
-                "--system-access-token",
-                "set SYSTEM_ACCESSTOKEN, or give --system-access-token-file",
-            ),
-        ]
-        .into_iter()
-        .find(|(value, ..)| value.is_some())
-        .map(|(_, flag, advice)| (flag, advice))
-    }
-}
-
-/// Prints no secret.
-impl fmt::Debug for RefusedArgs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RefusedArgs").field(&self.first()).finish()
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Credential {
-    /// A chain, in this version of managed identity alone, without AZURE_CLIENT_ID
-    #[default]
-    Default,
-    /// The identity of the machine or platform that this runs on
-    ManagedIdentity,
-    /// An application with a secret
-    ClientSecret,
-    /// An application with a certificate
-    #[value(alias = "client-certificate")]
-    Certificate,
-    /// An application with a token that somebody else signed
-    ClientAssertion,
-}
-
-impl Credential {
-    /// The name on the command line.
-    pub(crate) fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
-}
-
-/// Whose token is the assertion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AssertionFrom {
-    /// The identity of the machine or platform that this runs on
-    ManagedIdentity,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people: who, for what, until when, and the claims; not the token
-    #[default]
-    Text,
-    /// One JSON object with the token, its times and its claims
-    Json,
-    /// The token alone
-    Token,
-    /// A header line, such as `curl -H @-` reads: `Authorization: Bearer ...`
-    Header,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RootsName {
-    /// The system's
-    System,
-    /// Mozilla's, as of when this program was built
-    Webpki,
 }
 
 /// The sources of managed identity.

@@ -19,11 +19,8 @@ pub(super) fn exports(emulator: &Emulator, stand: Stand) -> String {
     foreign.sort();
     foreign.dedup();
     let mut out = format!("unset {}\n", foreign.join(" "));
-    for (name, value) in &own {
-        let _ = writeln!(out, "export {name}={}", quote(value));
-    }
-    if leads_to_entra(&own) {
-        out.push_str(DISCOVERY);
+    for (name, value) in own {
+        let _ = writeln!(out, "export {name}={}", quote(&value));
     }
     out
 }
@@ -31,7 +28,6 @@ pub(super) fn exports(emulator: &Emulator, stand: Stand) -> String {
 /// The variables of all sources, as comments.
 pub(super) fn all_exports(emulator: &Emulator) -> String {
     let mut out = "# Set the variables of one source only, or let --source choose.\n".to_owned();
-    out.push_str(DISCOVERY);
     for stand in Stand::all() {
         let _ = writeln!(out, "\n# {}", stand.name());
         let variables = stand.variables(emulator);
@@ -85,15 +81,13 @@ pub(super) fn places(emulator: &Emulator, paint: Paint) -> String {
         ("CA", emulator.ca_path().display().to_string()),
         ("control", format!("{}/__emulator/", emulator.control_origin())),
         ("keys", emulator.keys_url()),
+        // What no variable can say.
+        ("clients", "of Entra ID must be told disable_instance_discovery".to_owned()),
         ("stop", "Ctrl-C".to_owned()),
     ] {
         let _ = writeln!(out, "  {} {place}", paint.dim(&format!("{name:9}")));
     }
     out
-}
-
-fn leads_to_entra(variables: &[(String, String)]) -> bool {
-    variables.iter().any(|(name, _)| name == "AZURE_AUTHORITY_HOST")
 }
 
 /// One word for a POSIX shell, whatever is in it.
@@ -112,10 +106,6 @@ const ELSEWHERE: [&str; 6] = [
 ];
 /// Variables that choose whom all programs of a shell trust: they may be the user's own.
 const ROOTS: [&str; 3] = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
-
-/// What no variable can say.
-const DISCOVERY: &str = "# Entra ID's clients must be told to trust this authority: --disable-instance-discovery,\n\
-                         # or disable_instance_discovery as the SDKs call it.\n";
 
 #[cfg(test)]
 mod tests {

@@ -32,8 +32,12 @@ pub(super) fn explain(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>
     if let Some(asked) = asked.filter(|asked| is_absent || is_silent(asked)) {
         let _ = write!(out, "\n{}", sources::explain(asked.env, asked.source, paint));
     }
-    if let Some(flag) = flag_of_setter(&error.to_string()) {
+    let message = error.to_string();
+    if let Some(flag) = flag_of_setter(&message) {
         let _ = writeln!(out, "\non this command line: {}", paint.bold(&format!("--{flag}")));
+    } else if message.contains(UNCONFIRMED) {
+        let flag = paint.bold("--disable-instance-discovery");
+        let _ = writeln!(out, "\nfor an authority that you trust, such as an emulator's: {flag}");
     }
     if (is_absent || credentials::is_incomplete(error)) && !args.emulator.emulator {
         let _ =
@@ -63,6 +67,9 @@ fn flag_of_setter(message: &str) -> Option<String> {
         .find_map(|word| [word, word.trim_end_matches('s')].into_iter().find(|name| is_flag(name)))
         .map(|name| name.replace('_', "-"))
 }
+
+/// What the library says of an authority that it could not ask Microsoft about.
+const UNCONFIRMED: &str = "it could not be found out whether";
 
 #[cfg(test)]
 mod tests {

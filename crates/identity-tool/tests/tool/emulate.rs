@@ -1,6 +1,7 @@
 //! `identity emulator`.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Child, ChildStdout, Command, Stdio},
@@ -8,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{SCOPE, done, program, token};
+use crate::{Files, SCOPE, done, program, run, token};
 
 /// A running emulator; it ends with the test.
 struct Running {
@@ -83,12 +84,83 @@ fn json_names_everything_that_a_script_needs() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_shell_that_evaluates_the_lines_of_entra_gets_tokens() {
+    for (source, credential) in
+        [("entra", "client-secret"), ("certificate", "certificate"), ("workload-identity", "client-assertion")]
+    {
+        let mut emulator = Running::start(&["--source", source]);
+        let mut lines = emulator.line();
+        lines.extend((0..7).map(|_| emulator.line()));
+        let script = format!(
+            "{lines}\nexec \"$0\" token --scope {SCOPE} --credential {credential} --disable-instance-discovery"
+        );
+        let mut shell = Command::new("/bin/sh");
+        for name in ["AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_REGIONAL_AUTHORITY_NAME"] {
+            shell.env(name, "elsewhere");
+        }
+        let done = done(shell.env_remove("HTTPS_PROXY").args(["-c", &script, env!("CARGO_BIN_EXE_identity")]));
+        assert_eq!(done.code, Some(0), "{source}: {}", done.all());
+    }
+}
+
+#[test]
+fn files_go_where_they_are_asked_for_and_stay() {
+    let files = Files::new("emulate");
+    let (ca, directory) = (files.path("ca.pem"), files.path("made"));
+    let mut emulator =
+        Running::start(&["--source", "certificate", "-o", "json", "--ca-file", &ca, "--files", &directory]);
+    let object: Value = serde_json::from_str(&emulator.line()).unwrap();
+    assert_eq!(fs::read(&ca).unwrap(), fs::read(object["ca_file"].as_str().unwrap()).unwrap());
+    let certificate = object["variables"]["certificate"]["AZURE_CLIENT_CERTIFICATE_PATH"].as_str().unwrap();
+    assert!(certificate.starts_with(&directory), "{certificate}");
+    let arguments = ["--credential", "certificate", "--certificate-path", certificate, "--ca-file", &ca];
+    let authority = ["--authority", object["authority"].as_str().unwrap(), "--disable-instance-discovery"];
+    let client = ["--client-id", identity_emulator::CERTIFICATE_CLIENT_ID];
+    let tenant = ["--tenant-id", object["tenant_id"].as_str().unwrap()];
+    let done = token(&[], &[&arguments[..], &authority, &client, &tenant].concat());
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    drop(emulator);
+    assert!(fs::exists(&ca).unwrap());
+    let failed = run(&["emulator", "--ca-file", &files.path("none/ca.pem")]);
+    assert_eq!((failed.code, failed.stdout.as_str()), (Some(1), ""));
+    assert!(failed.stderr.contains("none/ca.pem"), "{}", failed.stderr);
+}
+
+#[test]
+fn a_directory_that_is_written_can_be_changed_and_used() {
+    let files = Files::new("directory");
+    let path = files.path("directory.toml");
+    let written = run(&["emulator", "--write-directory", &path]);
+    assert_eq!((written.code, written.stdout.as_str()), (Some(0), ""), "{}", written.stderr);
+    let again = run(&["emulator", "--write-directory", &path]);
+    assert!(again.code == Some(1) && again.stderr.contains("is there already"), "{}", again.stderr);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace(identity_emulator::WEB_CLIENT_SECRET, "another~secret")).unwrap();
+    let mut emulator = Running::start(&["--source", "entra", "-o", "json", "--directory", &path]);
+    let variables = emulator.variables("entra");
+    let old = files.write("secret", identity_emulator::WEB_CLIENT_SECRET);
+    let first = ["--credential", "client-secret", "--disable-instance-discovery"];
+    assert_eq!(token(&variables, &first).code, Some(0));
+    assert_eq!(token(&variables, &[&first[..], &["--client-secret-file", &old]].concat()).code, Some(5));
+    fs::write(&path, "tenants = 1").unwrap();
+    let failed = run(&["emulator", "--directory", &path]);
+    assert!(failed.code == Some(2) && failed.stderr.contains("directory.toml"), "{}", failed.stderr);
+}
+
+#[test]
 fn faults_by_flag_reach_the_client() {
     for (arguments, code, part) in [
         (&["--fail", "403"][..], 5, "HTTP 403"),
         (&["--throttle", "2m", "--latency", "10ms"], 6, "try again in"),
         (&["--lifetime", "2h"], 0, "in 1 h 59 min"),
     ] {
+        let mut emulator = Running::start(&[&["--output", "json"], arguments].concat());
+        let entra = emulator.variables("entra");
+        let done = token(&entra, &["--credential", "client-secret", "--disable-instance-discovery"]);
+        assert_eq!(done.code, Some(code), "{arguments:?}: {}", done.all());
+        assert!(done.all().contains(part), "{arguments:?}: {}", done.all());
+
         let mut emulator = Running::start(&[&["--output", "json"], arguments].concat());
         let done = token(&emulator.variables("app-service"), &[]);
         assert_eq!(done.code, Some(code), "{arguments:?}: {}", done.all());

@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::Write as _,
-    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -12,34 +11,11 @@ use identity_emulator::{
 };
 use serde_json::{Value, json};
 
-use crate::{CANARY, Done, SCOPE, done, program, run, token};
+use crate::{CANARY, Done, Files, SCOPE, done, program, run, token};
 
 /// Must never be seen, but is a secret of an application here.
 const OWN_SECRET: &str = "canary-own~secret.of_a_test_application";
 const OWN_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-00000000abcd";
-
-/// A directory of a test, gone at its end.
-struct Files(PathBuf);
-
-impl Files {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("identity-tool-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
-        path.display().to_string()
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn emulator() -> Emulator {
     let app = identity_emulator::App::new(OWN_CLIENT_ID).secret(OWN_SECRET);
@@ -331,7 +307,7 @@ fn each_way_to_fail_has_its_exit_code_and_hides_every_secret() {
 fn an_assertion_is_read_anew_and_judged() {
     let (emulator, files) = (emulator(), Files::new("assertion"));
     let variables = variables(&emulator, Source::WorkloadIdentity, &["AZURE_FEDERATED_TOKEN_FILE"]);
-    let missing = files.0.join("missing").display().to_string();
+    let missing = files.path("missing");
     for (path, code, part) in [
         (files.write("empty", " \n"), 2, "it is empty"),
         (files.write("lines", "a\nb"), 2, "a character that no token has"),
@@ -367,6 +343,17 @@ fn a_managed_identity_may_be_the_assertion() {
     let done = trusting(&variables, "client-assertion", &from);
     assert_eq!(done.code, Some(3), "{}", done.stderr);
     assert!(done.stderr.contains("where a managed identity was looked for"), "{}", done.stderr);
+}
+
+#[test]
+fn an_authority_that_nobody_can_be_asked_about_names_the_flag() {
+    let emulator = emulator();
+    let mut variables = emulator.variables(Source::Entra);
+    variables.push(("HTTPS_PROXY".to_owned(), "http://127.0.0.1:9".to_owned()));
+    let done = token(&variables, &["--credential", "client-secret"]);
+    assert_eq!(done.code, Some(6), "{}", done.stderr);
+    assert!(done.stderr.contains("such as an emulator's: --disable-instance-discovery\n"), "{}", done.stderr);
+    assert_eq!(emulator.request_count(None), 0);
 }
 
 #[test]

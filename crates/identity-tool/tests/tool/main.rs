@@ -7,6 +7,8 @@
 )]
 
 use std::{
+    fs,
+    path::PathBuf,
     process::{Command, Output},
     time::Duration,
 };
@@ -31,6 +33,32 @@ impl Done {
     /// The text of both streams.
     fn all(&self) -> String {
         [self.stdout.as_str(), &self.stderr].concat()
+    }
+}
+
+/// A directory of a test, gone at its end.
+struct Files(PathBuf);
+
+impl Files {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("identity-tool-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        fs::write(self.0.join(name), content).unwrap();
+        self.path(name)
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

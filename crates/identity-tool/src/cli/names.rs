@@ -1,0 +1,54 @@
+//! Values of options that are names.
+
+use clap::ValueEnum;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Credential {
+    /// A chain, in this version of managed identity alone, without AZURE_CLIENT_ID
+    #[default]
+    Default,
+    /// The identity of the machine or platform that this runs on
+    ManagedIdentity,
+    /// An application with a secret
+    ClientSecret,
+    /// An application with a certificate
+    #[value(alias = "client-certificate")]
+    Certificate,
+    /// An application with a token that somebody else signed
+    ClientAssertion,
+}
+
+impl Credential {
+    /// The name on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// Whose token is the assertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AssertionFrom {
+    /// The identity of the machine or platform that this runs on
+    ManagedIdentity,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people: who, for what, until when, and the claims; not the token
+    #[default]
+    Text,
+    /// One JSON object with the token, its times and its claims
+    Json,
+    /// The token alone
+    Token,
+    /// A header line, such as `curl -H @-` reads: `Authorization: Bearer ...`
+    Header,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RootsName {
+    /// The system's
+    System,
+    /// Mozilla's, as of when this program was built
+    Webpki,
+}

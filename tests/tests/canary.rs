@@ -24,7 +24,7 @@ use identity_core::{
     http::{Method, Request, Response, TransportError},
     redact, retry,
 };
-use identity_emulator::{Emulator, Source};
+use identity_emulator::{App, Emulator, Source, User};
 use identity_msi::ManagedIdentityCredential;
 use identity_oauth::{AppClient, Client, ClientOptions, ClientSecret, Proof};
 use identity_tests::{Logs, find_secret, shown};
@@ -111,6 +111,11 @@ fn printed() -> Vec<(&'static str, String)> {
     show("chain::ChainedTokenCredential", &chain);
 
     let builder = || Emulator::builder().identity_header(CANARY).service_fabric_secret(CANARY).azure_ml_secret(CANARY);
+    let app = || App::new("7e57ab1e-0000-4000-8000-00000000ca00").secret(CANARY);
+    let user = || User::new("ada@contoso.example", CANARY);
+    show("emulator::App", &app());
+    show("emulator::User", &user());
+    let builder = || builder().app(app()).user(user());
     show("emulator::Builder", &builder());
     let emulator = builder().start_in_background().unwrap();
     ask_emulator(&emulator);
@@ -201,6 +206,7 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("emulator::ExpiryFormat", "names"),
     ("emulator::Identity", "ids"),
     ("emulator::Source", "names"),
+    ("emulator::Tenant", "ids and names"),
     ("emulator::UnknownSource", "nothing"),
     ("oauth::AzureAuthorityHosts", "names"),
     ("oauth::ClientOptions", "an authority, tenants, numbers"),

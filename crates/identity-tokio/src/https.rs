@@ -21,7 +21,7 @@ use crate::{
         Failure, secure,
         trust::{Roots, Trust},
     },
-    transport::{DONE, Result, WAITING, no_connection, refused},
+    transport::{DONE, Result, WAITING, WAITING_AGAIN, no_connection, refused},
 };
 
 /// What a transport keeps for `https`.
@@ -77,7 +77,7 @@ impl Https {
                     Err(_) => return Err(no_connection(request.connect_timeout)),
                 },
             };
-            phase.store(WAITING, Ordering::Relaxed);
+            phase.store(if is_reused { WAITING_AGAIN } else { WAITING }, Ordering::Relaxed);
             match live.converse(message, request.body_limit, phase).await {
                 Ok(answer) => {
                     if keep && phase.load(Ordering::Relaxed) == DONE {
@@ -88,7 +88,12 @@ impl Https {
                 Err(broken) => match broken.unsent {
                     // It died while it waited, and nothing was written: as if it had never been there.
                     Some(unsent) if is_reused => message = unsent,
-                    _ => return Err(broken.error),
+                    _ => {
+                        if is_reused {
+                            self.pool.forget(target.host, target.port);
+                        }
+                        return Err(broken.error);
+                    }
                 },
             }
         }

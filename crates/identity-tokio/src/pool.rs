@@ -120,6 +120,17 @@ impl Pool {
         discard(old, here);
     }
 
+    /// Closes the idle connections to this host. Where one has turned out to be dead without a word, as after a sleep of the
+    /// machine or behind a router that has forgotten it, the others are most likely, too.
+    pub(crate) fn forget(&self, host: &str, port: u16) {
+        let is_same = |idle: &mut Idle| (&*idle.key.host, idle.key.port) == (host, port);
+        let old: Vec<_> = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.extract_if(.., is_same).collect()
+        };
+        discard(old, Home::here());
+    }
+
     /// Takes out what has waited too long, and what this process has inherited.
     fn expired(&self, idle: &mut Vec<Idle>, here: Home) -> Vec<Idle> {
         let now = Instant::now();

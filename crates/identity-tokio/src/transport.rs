@@ -47,6 +47,9 @@ pub(crate) const CONNECTING: u8 = 0;
 pub(crate) const WAITING: u8 = 1;
 pub(crate) const READING: u8 = 2;
 pub(crate) const DONE: u8 = 3;
+/// As [`WAITING`], on a connection that was idle before.
+#[cfg(feature = "tls")]
+pub(crate) const WAITING_AGAIN: u8 = 4;
 
 impl HyperTransport {
     async fn attempt(&self, mut request: Request) -> Result<Response> {
@@ -63,6 +66,11 @@ impl HyperTransport {
                 Ok(result) => result,
                 Err(_) => Err(match phase.into_inner() {
                     CONNECTING => no_connection(limit),
+                    #[cfg(feature = "tls")]
+                    WAITING_AGAIN => {
+                        self.https.pool.forget(target.host, target.port);
+                        too_late(TransportErrorKind::Timeout, "no answer began", limit)
+                    }
                     WAITING => too_late(TransportErrorKind::Timeout, "no answer began", limit),
                     _ => too_late(TransportErrorKind::Timeout, "the answer began but did not end", limit),
                 }),

@@ -204,6 +204,37 @@ async fn a_connection_that_ran_out_of_time_is_not_kept() {
     assert_eq!(send_by(&platform, server.get()).await.unwrap().body(), b"0");
 }
 
+#[tokio::test]
+async fn connections_that_have_died_silently_cost_one_attempt_and_not_one_each() {
+    let barrier = std::sync::Barrier::new(3);
+    let authority = Authority::new("ours");
+    let (hang, may_go) = channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let server = TlsServer::answering(authority.sign(&["localhost"], |_| {}).config(), move |number, request| {
+        match (number, request.contains("GET /together")) {
+            (0, true) => drop(barrier.wait()),
+            (0, false) => {}
+            // From now on nothing comes back on this connection.
+            _ => drop(may_go.lock().unwrap().recv()),
+        }
+        ok(0, "")
+    });
+    let platform = authority.platform();
+    let together = || {
+        let mut request = server.get();
+        request.url += "together";
+        send_by(&platform, request)
+    };
+    let (one, two, three) = tokio::join!(together(), together(), together());
+    assert!(one.is_ok() && two.is_ok() && three.is_ok());
+    let mut request = server.get();
+    request.timeout = Duration::from_millis(300);
+    assert_eq!(send_by(&platform, request.clone()).await.unwrap_err().kind(), TransportErrorKind::Timeout);
+    send_by(&platform, request).await.unwrap();
+    assert_eq!(server.handshakes(), 4);
+    drop(hang);
+}
+
 #[test]
 fn a_connection_stays_with_its_runtime() {
     let (server, platform) = world(ok);

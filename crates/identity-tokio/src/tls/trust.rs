@@ -113,7 +113,8 @@ impl Trust {
         match trust {
             ServerTrust::OnlyRoots(pem) => self.only(pem),
             ServerTrust::PinnedSha1(thumbprint) => pinned::config(*thumbprint).map(Arc::new).map_err(unusable),
-            _ => self.current(),
+            ServerTrust::Roots => self.current(),
+            _ => Err(refused("this version knows no such trust in a server")),
         }
     }
 

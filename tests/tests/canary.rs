@@ -205,6 +205,7 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("emulator::Connections", "counts"),
     ("emulator::ExpiryFormat", "names"),
     ("emulator::Identity", "ids"),
+    ("emulator::ServerCertificate", "names"),
     ("emulator::Source", "names"),
     ("emulator::Tenant", "ids and names"),
     ("emulator::UnknownSource", "nothing"),

@@ -22,6 +22,7 @@ use crate::reply::{JSON, Reply, json_body};
 use crate::server::{MAX_BODY, response, server};
 use crate::shared::Shared;
 use crate::source::Source;
+use crate::tls::ServerCertificate;
 
 /// Serves one connection of the control listener.
 pub(crate) async fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
@@ -68,6 +69,10 @@ async fn handle(shared: &Shared, request: Request<Incoming>) -> Handled {
             let Clock { skew_secs } = order(request).await?;
             shared.set_skew(skew_secs);
             Ok(None)
+        }
+        (&Method::POST, "/__emulator/certificate") => {
+            let Shown { kind } = order(request).await?;
+            shared.authority.show(kind).map(|()| None).map_err(|error| (500, error.to_string()))
         }
         (&Method::POST, "/__emulator/rotate") => {
             let Rotation { what } = order(request).await?;
@@ -121,6 +126,13 @@ fn once() -> usize {
 #[serde(deny_unknown_fields)]
 struct Clock {
     skew_secs: i64,
+}
+
+/// What `POST /__emulator/certificate` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    kind: ServerCertificate,
 }
 
 /// What `POST /__emulator/rotate` takes.

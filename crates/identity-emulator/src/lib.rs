@@ -86,6 +86,7 @@
 //! | `POST /__emulator/release` | lets held requests go on |
 //! | `GET /__emulator/entra` | `authority`, `ca` (PEM), `ca_path`, `client_certificate_path`, `identity_binding_ca`, `directory_error` |
 //! | `POST /__emulator/clock` | `{"skew_secs": 600}`: Entra's clock is so far ahead |
+//! | `POST /__emulator/certificate` | `{"kind": "expired"}`, `"not-yet-valid"`, `"other-name"`, `"self-signed"` or `"good"`: what Entra shows |
 //! | `POST /__emulator/rotate` | `{"what": "ca"}`, `"identity-binding-ca"` or `"tokens"`: new ones, also in the files |
 //!
 //! ANSWER is an object; every field is optional: `status`, `entra_error` (a code), `headers` (a list of pairs), `body`, `raw`,
@@ -146,6 +147,7 @@ pub use identity::{
 pub use record::Request;
 pub use shared::Connections;
 pub use source::{Source, UnknownSource};
+pub use tls::ServerCertificate;
 pub use token::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
 
 /// Locks, whatever happened to those who held the lock before: all data here is whole between two statements.

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use common::{Response, base64, builder, document, form, padded, request, send_tls, token, token_request};
 use identity_emulator::{
     Answer, App, DISABLED_CLIENT_ID, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET, Emulator, OTHER_TENANT_DOMAIN,
-    OTHER_TENANT_ID, Source, TENANT_DOMAIN, TENANT_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
+    OTHER_TENANT_ID, ServerCertificate, Source, TENANT_DOMAIN, TENANT_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
 };
 
 const STORAGE: &str = "https://storage.azure.com/.default";
@@ -398,6 +398,28 @@ fn a_client_that_does_not_trust_the_ca_gets_nothing() {
     let path = emulator.ca_path();
     drop(emulator);
     assert!(!path.exists(), "its files go with it");
+}
+
+#[test]
+fn certificates_can_be_wrong_in_each_way() {
+    let emulator = builder().start_in_background().unwrap();
+    let bytes = token_request(TENANT_ID, &fields(&[]));
+    for (certificate, reason) in [
+        (ServerCertificate::Expired, "Expired"),
+        (ServerCertificate::NotYetValid, "NotValidYet"),
+        (ServerCertificate::OtherName, "NotValidForName"),
+        (ServerCertificate::SelfSigned, "UnknownIssuer"),
+    ] {
+        emulator.show_certificate(certificate).unwrap();
+        let error = format!("{:?}", send_tls(&emulator, Source::Entra, &bytes).unwrap_err());
+        assert!(error.contains(reason), "{error}");
+    }
+    assert_eq!(emulator.request_count(None), 0);
+    let order = |kind: &str| common::control(&emulator, "POST", "/__emulator/certificate", kind).status;
+    assert_eq!(order(r#"{"kind":"expired"}"#), 204);
+    send_tls(&emulator, Source::Entra, &bytes).unwrap_err();
+    assert_eq!((order(r#"{"kind":"good"}"#), order(r#"{"kind":"x"}"#)), (204, 400));
+    assert_eq!(token(&emulator, TENANT_ID, &fields(&[])).status, 200);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::directory::{
 use crate::emulator::Emulator;
 use crate::files;
 use crate::source::Source;
+use crate::tls::ServerCertificate;
 
 impl Emulator {
     /// The origin of Entra's token service, such as `https://localhost:4000`.
@@ -49,6 +50,15 @@ impl Emulator {
     /// What the system says.
     pub fn rotate_ca(&self) -> io::Result<()> {
         self.shared.rotate_ca()
+    }
+
+    /// Lets Entra's listeners show a certificate that is wrong in this way, or a good one again; the CA stays.
+    ///
+    /// # Errors
+    ///
+    /// If there is no randomness.
+    pub fn show_certificate(&self, certificate: ServerCertificate) -> io::Result<()> {
+        self.shared.authority.show(certificate)
     }
 
     /// The CA of the proxy of AKS identity bindings, as PEM.

@@ -38,13 +38,20 @@ pub(crate) struct Program {
 }
 
 /// Exact counts, all inclusive.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Counts {
     pub(crate) cached_instructions: u64,
     pub(crate) cached_allocations: u64,
+    /// The same of a credential of Entra.
+    pub(crate) client_secret_cached_instructions: u64,
+    pub(crate) client_secret_cached_allocations: u64,
     /// Instructions of a cold process with one token, as a multiple of the floor's.
     pub(crate) cold_start_ratio: f64,
+    /// The same of a process with a client secret, over TLS, with the system's roots.
+    pub(crate) client_secret_cold_start_ratio: f64,
+    /// Requests of that process, all of them to the token endpoint.
+    pub(crate) client_secret_requests: u64,
     pub(crate) requests_healthy: u64,
     pub(crate) requests_refused: u64,
     pub(crate) requests_unavailable_once: u64,

@@ -13,14 +13,17 @@ use crate::workspace::Workspace;
 pub(crate) struct Programs {
     pub(crate) ours: Side,
     pub(crate) floor_msi: PathBuf,
+    pub(crate) floor_client_secret: PathBuf,
     pub(crate) floor_cached: PathBuf,
     pub(crate) peer: Option<Side>,
 }
 
-/// The same three programs on one library.
+/// The same programs on one library.
 pub(crate) struct Side {
-    /// One token, profile `size`.
+    /// One token of App Service, profile `size`.
     pub(crate) msi: PathBuf,
+    /// One token of Entra, profile `size`.
+    pub(crate) client_secret: PathBuf,
     /// Cached calls, profile `speed`.
     pub(crate) cached: PathBuf,
     /// Situations, profile `release`.
@@ -34,14 +37,17 @@ impl Programs {
         Ok(Self {
             ours: Side {
                 msi: workspace.build("program-msi", PROFILE)?,
+                client_secret: workspace.build("program-client-secret", PROFILE)?,
                 cached: workspace.build("program-cached", SPEED)?,
                 scenes: workspace.build("program-scenes", "release")?,
             },
             floor_msi: workspace.build_peer("floor-msi", PROFILE)?,
+            floor_client_secret: workspace.build_peer("floor-client-secret", PROFILE)?,
             floor_cached: workspace.build_peer("floor-cached", SPEED)?,
             peer: if with_peer {
                 Some(Side {
                     msi: workspace.build_peer("peer-msi", PROFILE)?,
+                    client_secret: workspace.build_peer("peer-client-secret", PROFILE)?,
                     cached: workspace.build_peer("peer-cached", SPEED)?,
                     scenes: workspace.build_peer("peer-scenes", "release")?,
                 })

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::Result;
-use crate::serve::{Answer, Server};
+use crate::serve::{Answer, Server, Service};
 use crate::shell::Cmd;
 
 /// Heap use of a whole run.
@@ -13,38 +13,66 @@ pub(crate) struct Heap {
     pub(crate) bytes: u64,
 }
 
-/// Two run lengths: what differs is the calls.
+/// Two run lengths: what differs is the calls, so many that what differs by chance, as a handshake does, is less than
+/// an instruction of each.
 const SHORT: u64 = 1_000;
-const LONG: u64 = 11_000;
+const LONG: u64 = 201_000;
 
-/// User-space instructions of a process that asks for one token.
-pub(crate) fn cold_start(program: &Path) -> Result<u64> {
-    let once = || instructions(program, &[]);
-    // The least of three: address layout and hash seeds add, never take away.
-    Ok(once()?.min(once()?).min(once()?))
+/// A process that asked a service for one token.
+pub(crate) struct ColdStart {
+    /// In user space.
+    pub(crate) instructions: u64,
+    /// All of them as the service wants them.
+    pub(crate) requests: u64,
+}
+
+pub(crate) fn cold_start(service: Service, program: &Path) -> Result<ColdStart> {
+    let once = || -> Result<ColdStart> {
+        let server = Server::of(service, |_| Answer::good())?;
+        let instructions = instructions(&server, program, &[])?;
+        Ok(ColdStart { instructions, requests: server.requests()? })
+    };
+    // The least of three: address layout, hash seeds and random numbers add, never take away.
+    let runs = [once()?, once()?, once()?];
+    let requests = runs.iter().map(|run| run.requests).max().unwrap_or_default();
+    let instructions = runs.iter().map(|run| run.instructions).min().unwrap_or_default();
+    Ok(ColdStart { instructions, requests })
 }
 
 /// User-space instructions of one call: a slope.
-pub(crate) fn instructions_per_call(program: &Path) -> Result<f64> {
-    let (short, long) = (instructions(program, &[&SHORT.to_string()])?, instructions(program, &[&LONG.to_string()])?);
+pub(crate) fn instructions_per_call(program: &Path, arguments: &[&str]) -> Result<f64> {
+    let (short, long) =
+        (calls(SHORT, program, arguments, instructions)?, calls(LONG, program, arguments, instructions)?);
     Ok(long.saturating_sub(short) as f64 / (LONG - SHORT) as f64)
 }
 
 /// Allocations and bytes of one call: a slope.
-pub(crate) fn heap_per_call(program: &Path) -> Result<(f64, f64)> {
-    let (short, long) = (heap(program, &[&SHORT.to_string()])?, heap(program, &[&LONG.to_string()])?);
+pub(crate) fn heap_per_call(program: &Path, arguments: &[&str]) -> Result<(f64, f64)> {
+    let (short, long) = (calls(SHORT, program, arguments, heap)?, calls(LONG, program, arguments, heap)?);
     let calls = (LONG - SHORT) as f64;
     let allocations = long.allocations.saturating_sub(short.allocations) as f64 / calls;
     Ok((allocations, long.bytes.saturating_sub(short.bytes) as f64 / calls))
 }
 
-fn instructions(program: &Path, arguments: &[&str]) -> Result<u64> {
-    let text = under(&["--tool=callgrind", "--callgrind-out-file=/dev/null"], program, arguments)?;
+/// What a program costs that makes so many calls; its arguments name the credential first.
+fn calls<T>(
+    number: u64,
+    program: &Path,
+    arguments: &[&str],
+    measure: fn(&Server, &Path, &[&str]) -> Result<T>,
+) -> Result<T> {
+    let service = if arguments == ["client-secret"] { Service::Entra } else { Service::AppService };
+    let server = Server::of(service, |_| Answer::good())?;
+    measure(&server, program, &[arguments, &[&number.to_string()]].concat())
+}
+
+fn instructions(server: &Server, program: &Path, arguments: &[&str]) -> Result<u64> {
+    let text = under(server, &["--tool=callgrind", "--callgrind-out-file=/dev/null"], program, arguments)?;
     number_after(&text, "Collected :").ok_or_else(|| format!("callgrind counted nothing:\n{text}"))
 }
 
-fn heap(program: &Path, arguments: &[&str]) -> Result<Heap> {
-    let text = under(&["--tool=memcheck", "--leak-check=no", "--undef-value-errors=no"], program, arguments)?;
+fn heap(server: &Server, program: &Path, arguments: &[&str]) -> Result<Heap> {
+    let text = under(server, &["--tool=memcheck", "--leak-check=no", "--undef-value-errors=no"], program, arguments)?;
     let line = text.lines().find_map(|line| line.split_once("total heap usage:"));
     let mut numbers = line.map(|(_, rest)| rest.split(", ").map(leading_number)).into_iter().flatten();
     match (numbers.next().flatten(), numbers.nth(1).flatten()) {
@@ -53,9 +81,8 @@ fn heap(program: &Path, arguments: &[&str]) -> Result<Heap> {
     }
 }
 
-/// Runs the program under valgrind against an endpoint that answers at once; what valgrind says.
-fn under(options: &[&str], program: &Path, arguments: &[&str]) -> Result<String> {
-    let server = Server::start(|_| Answer::good())?;
+/// Runs the program under valgrind; what valgrind says.
+fn under(server: &Server, options: &[&str], program: &Path, arguments: &[&str]) -> Result<String> {
     let command = Cmd::new("valgrind").args(options).arg(program).args(arguments);
     Ok(server.point(command).env("PATH", "/usr/bin:/bin").run()?.stderr)
 }

@@ -1,16 +1,13 @@
 use super::*;
+use crate::budgets::{Budgets, Counts};
 
 fn workspace() -> Workspace {
-    let budgets = r#"
-        program = []
-        counts = { cached_instructions = 0, cached_allocations = 0, cold_start_ratio = 1.0, requests_healthy = 1, requests_refused = 1, requests_unavailable_once = 2 }
-        long_files = { "long.rs" = 900 }
-    "#;
+    let long_files = [("long.rs".to_owned(), 900)].into();
     Workspace {
         root: "/checkout".into(),
         target: "/checkout/target".into(),
         members: Vec::new(),
-        budgets: toml::from_str(budgets).unwrap(),
+        budgets: Budgets { program: Vec::new(), counts: Counts::default(), long_files },
     }
 }
 

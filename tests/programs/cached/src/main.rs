@@ -1,19 +1,31 @@
-//! `program-cached N`: one token, then N cached calls through a trait object.
+//! `program-cached msi|client-secret N`: one token, then N cached calls through a trait object.
 //!
 //! The difference between two lengths is what the calls cost: instructions, allocations.
 
-use std::env;
+#![expect(clippy::disallowed_methods, reason = "a program reads its variables")]
+
+use std::env::{args, var};
 use std::error::Error;
 use std::hint::black_box;
 
-use identity::{ManagedIdentityCredential, TokenCredential};
+use identity::{ClientSecretCredential, ManagedIdentityCredential, TokenCredential};
 
 const SCOPE: &str = "https://storage.azure.com/.default";
+const USAGE: &str = "usage: program-cached msi|client-secret N";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let calls: u64 = env::args().nth(1).ok_or("usage: program-cached N")?.parse()?;
+    let mut arguments = args().skip(1);
+    let credential: Box<dyn TokenCredential> = match arguments.next().ok_or(USAGE)?.as_str() {
+        "msi" => Box::new(ManagedIdentityCredential::builder().build()?),
+        "client-secret" => {
+            let (tenant, client) = (var("AZURE_TENANT_ID")?, var("AZURE_CLIENT_ID")?);
+            let builder = ClientSecretCredential::builder(tenant, client, var("AZURE_CLIENT_SECRET")?);
+            Box::new(builder.disable_instance_discovery().build()?)
+        }
+        _ => return Err(USAGE.into()),
+    };
+    let calls: u64 = arguments.next().ok_or(USAGE)?.parse()?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let credential: Box<dyn TokenCredential> = Box::new(ManagedIdentityCredential::builder().build()?);
         let credential: &dyn TokenCredential = black_box(&*credential);
         credential.get_token(&[SCOPE], None).await?;
         for _ in 0..calls {

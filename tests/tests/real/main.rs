@@ -17,4 +17,6 @@ mod installed;
 mod oidc;
 mod pki;
 mod process;
+#[cfg(unix)]
+mod proxies;
 mod sdks;

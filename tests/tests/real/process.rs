@@ -5,7 +5,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A running program; it ends with this value. What it prints is read all the time, so that it never waits for a full pipe.
@@ -51,7 +51,7 @@ impl Process {
     }
 
     /// Ends it; what it said on its error output.
-    fn complaint(&mut self) -> String {
+    pub(crate) fn complaint(&mut self) -> String {
         let _ = self.child.kill();
         self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
@@ -59,6 +59,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // Politely first: Squid leaves shared memory behind when it is killed.
+        let told = cfg!(unix) && Command::new("kill").arg(self.child.id().to_string()).status().is_ok();
+        let start = Instant::now();
+        while told && start.elapsed() < Duration::from_secs(5) && matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -123,7 +123,8 @@ pub use self::{options::TransportOptions, tls::trust::Roots};
 /// The platform of this process: one for all credentials, so that they share the limits and gates of the endpoints they
 /// call.
 ///
-/// Making it starts no task and touches no file and no network.
+/// Making it starts no task and touches no file and no network. With the feature `tls` the first call reads the variables of
+/// a proxy; the system's roots are read by the first `https` request.
 #[must_use]
 pub fn platform() -> Platform {
     static PLATFORM: OnceLock<Platform> = OnceLock::new();

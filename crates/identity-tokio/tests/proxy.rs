@@ -210,6 +210,7 @@ async fn proxies_that_refuse_or_break_are_told_apart() {
     let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "x".repeat(20_000));
     for (answer, kind, word) in [
         ("HTTP/1.1 407 No\r\n\r\n", TransportErrorKind::Refused, "user name and password"),
+        ("HTTP/1.0 401 No\r\n\r\n", TransportErrorKind::Refused, "user name and password"),
         ("HTTP/1.1 403 Forbidden\r\n\r\n", TransportErrorKind::Refused, "HTTP 403"),
         ("HTTP/1.1 405 No\r\n\r\n", TransportErrorKind::Refused, "HTTP 405"),
         ("HTTP/1.1 302 Login\r\nlocation: http://login/\r\n\r\n", TransportErrorKind::Refused, "HTTP 302"),

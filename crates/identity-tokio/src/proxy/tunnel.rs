@@ -63,16 +63,15 @@ impl Proxy {
             200..300 if head.ends_with(b"\r\n\r\n") => Ok(()),
             // The server does not speak first.
             200..300 => Err(self.failed(TransportErrorKind::Tls, "it sent something before the TLS handshake")),
-            407 => {
+            // 2026-11: tinyproxy 1.11 says 401 to a wrong password.
+            401 | 407 => {
                 let what = match self.authorization {
                     Some(_) => {
-                        "HTTP 407: it does not accept the user name and password of its URL, or wants another way than Basic"
+                        "it does not accept the user name and password of its URL, or wants another way than Basic"
                     }
-                    None => {
-                        "HTTP 407: it wants a user name and password; set them in its URL, http://user:password@host:port"
-                    }
+                    None => "it wants a user name and password; set them in its URL, http://user:password@host:port",
                 };
-                Err(self.failed(TransportErrorKind::Refused, what))
+                Err(self.failed(TransportErrorKind::Refused, &format!("HTTP {status}: {what}")))
             }
             408 | 425 | 429 | 500..600 => {
                 Err(self.failed(TransportErrorKind::Connect, &format!("HTTP {status}: it cannot reach the server now")))

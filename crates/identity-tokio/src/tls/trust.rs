@@ -1,7 +1,7 @@
 //! Which roots are trusted, and the TLS settings that follow: made when first needed, kept while the roots stay the same.
 
 use std::{
-    fs,
+    fmt, fs,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -39,28 +39,36 @@ pub enum Roots {
 }
 
 /// Where further roots come from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Authority {
     Pem(String),
     File(PathBuf),
 }
 
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Who hands in the wrong text, such as a key, should not find it in the log.
+            Self::Pem(text) => write!(f, "Pem({} bytes)", text.len()),
+            Self::File(path) => write!(f, "File({path:?})"),
+        }
+    }
+}
+
 /// The trust of one transport.
-#[derive(Debug)]
 pub(crate) struct Trust {
     roots: Roots,
     authorities: Vec<Authority>,
     known: Mutex<Known>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Known {
     current: Option<Current>,
     /// The exclusive roots that were used last, the latest at the end.
     only: Vec<(Arc<str>, Arc<ClientConfig>)>,
 }
 
-#[derive(Debug)]
 struct Current {
     store: Arc<RootCertStore>,
     config: Arc<ClientConfig>,
@@ -228,6 +236,13 @@ impl Trust {
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { roots, authorities, known: _ } = self;
+        f.debug_struct("Trust").field("roots", roots).field("authorities", authorities).finish_non_exhaustive()
     }
 }
 

@@ -407,7 +407,12 @@ fn hosts(addresses: &[SocketAddr; Source::ALL.len()], names: &[String]) -> Vec<S
     for source in [Source::Entra, Source::WorkloadIdentity] {
         let port = addresses.get(source.row()).map_or(0, SocketAddr::port);
         let own = ["localhost", "127.0.0.1", "[::1]"].into_iter().chain(names.iter().map(String::as_str));
-        hosts.extend(own.map(|name| format!("{name}:{port}")));
+        for name in own {
+            hosts.push(format!("{name}:{port}"));
+            if port == 443 {
+                hosts.push(name.to_owned());
+            }
+        }
     }
     hosts.extend(names.iter().cloned());
     hosts

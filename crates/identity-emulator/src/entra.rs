@@ -52,7 +52,12 @@ pub(crate) fn decide(shared: &Shared, request: &Request) -> Result<Outcome<'stat
         "oauth2/token" | "oauth2/token/" if realm == "adfs" => token(shared, request, &Realm::find(&directory, realm)?),
         "discovery/instance" if realm == "common" => discovery::instance(shared, request),
         "v2.0/.well-known/openid-configuration" | ".well-known/openid-configuration" => {
-            discovery::configuration(request, &Realm::find(&directory, realm)?, rest.starts_with("v2.0"))
+            let realm = Realm::find(&directory, realm).map_err(|mut refusal| {
+                // 2026-11: the token endpoint calls the same thing an invalid request.
+                refusal.code = "invalid_tenant";
+                refusal
+            })?;
+            discovery::configuration(request, &realm, rest.starts_with("v2.0"))
         }
         "discovery/v2.0/keys" | "discovery/keys" => discovery::keys(shared, request, &Realm::find(&directory, realm)?),
         _ => Err(Refusal::new(404, "not_found", format!("There is nothing at {}", request.path))),

@@ -363,7 +363,8 @@ fn configuration_leads_to_the_token_endpoint_and_the_keys() {
     assert_eq!(group["token_endpoint"], format!("{authority}/organizations/oauth2/v2.0/token"));
     let adfs = get("/adfs/.well-known/openid-configuration").json();
     assert_eq!(adfs["token_endpoint"], format!("{authority}/adfs/oauth2/token"));
-    assert_eq!(get("/nobody/v2.0/.well-known/openid-configuration").status, 400);
+    let unknown = get("/nobody.example/v2.0/.well-known/openid-configuration");
+    assert_eq!(outcome(&unknown), (400, "invalid_tenant".to_owned(), 90002));
     assert_eq!(get("/").status, 404);
 }
 
@@ -420,6 +421,37 @@ fn certificates_can_be_wrong_in_each_way() {
     send_tls(&emulator, Source::Entra, &bytes).unwrap_err();
     assert_eq!((order(r#"{"kind":"good"}"#), order(r#"{"kind":"x"}"#)), (204, 400));
     assert_eq!(token(&emulator, TENANT_ID, &fields(&[])).status, 200);
+}
+
+#[test]
+fn files_for_clients_go_where_they_are_wanted_and_stay_there() {
+    let directory = common::directory();
+    let emulator = builder().files(&directory).start_in_background().unwrap();
+    assert_eq!(emulator.ca_path(), directory.join("ca.pem"));
+    let copy = directory.join("copy.pem");
+    emulator.write_ca(&copy).unwrap();
+    assert_eq!(std::fs::read_to_string(&copy).unwrap(), emulator.ca_pem());
+    let variables = emulator.certificate_variables();
+    let get = |name: &str| variables.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+    let pem = std::fs::read_to_string(get("AZURE_CLIENT_CERTIFICATE_PATH").unwrap()).unwrap();
+    assert!(pem.contains("BEGIN CERTIFICATE") && pem.contains("BEGIN PRIVATE KEY"));
+    assert_eq!(get("AZURE_CLIENT_SECRET"), None);
+    assert_eq!(get("SSL_CERT_FILE"), emulator.ca_path().to_str());
+    drop(emulator);
+    assert!(directory.join("ca.pem").exists(), "the directory is not ours");
+    #[cfg(unix)]
+    builder().files("/dev/null/x").start_in_background().unwrap_err();
+}
+
+#[test]
+fn a_refusal_of_entra_can_be_had_from_every_source() {
+    let emulator = builder().start_in_background().unwrap();
+    emulator.faults().next(Source::Imds, Answer::entra_error(500011));
+    let answer = common::imds(&emulator);
+    assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some("invalid_resource")));
+    emulator.faults().next(Source::Entra, Answer::entra_error(1).with_header("Retry-After", "7"));
+    let answer = token(&emulator, TENANT_ID, &fields(&[]));
+    assert_eq!((outcome(&answer).2, answer.header("retry-after")), (1, Some("7")));
 }
 
 #[test]

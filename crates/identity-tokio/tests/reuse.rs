@@ -17,6 +17,7 @@ use identity_core::{
     http::{Method, Request, ServerTrust, TransportErrorKind},
 };
 use identity_tokio::{Roots, TransportOptions};
+use rustls::HandshakeKind;
 
 use self::support::{
     quick, read_request,
@@ -290,6 +291,35 @@ async fn other_trust_other_names_and_other_platforms_have_their_own_connections(
     assert_eq!((server.handshakes(), server.requests()), (5, 15));
     send_by(&authority.platform(), server.get()).await.unwrap();
     assert_eq!(server.handshakes(), 6);
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_with_who_is_trusted_by_roots_and_never_with_who_is_pinned() {
+    let authority = Authority::new("ours");
+    let identity = authority.sign(&["localhost"], |_| {});
+    let pin = identity.thumbprint();
+    let (sender, kinds) = channel();
+    let sender = Mutex::new(sender);
+    let server = TlsServer::new(identity.config(), move |mut tls| {
+        sender.lock().unwrap().send(tls.conn.handshake_kind().unwrap()).unwrap();
+        read_request(&mut tls);
+        tls.write_all(OK.as_bytes()).unwrap();
+        drain(&mut tls);
+    });
+    let options = TransportOptions::new().roots(Roots::None).ca_pem(authority.pem()).max_idle_per_host(0);
+    let platform = options.platform().unwrap();
+    for (trust, expected) in [
+        (ServerTrust::Roots, HandshakeKind::Resumed),
+        (ServerTrust::OnlyRoots(authority.pem().into()), HandshakeKind::Resumed),
+        (ServerTrust::PinnedSha1(pin), HandshakeKind::Full),
+    ] {
+        for expected in [HandshakeKind::Full, expected, expected] {
+            let mut request = server.get();
+            request.trust = trust.clone();
+            send_by(&platform, request).await.unwrap();
+            assert_eq!(kinds.recv().unwrap(), expected, "{trust:?}");
+        }
+    }
 }
 
 #[tokio::test]

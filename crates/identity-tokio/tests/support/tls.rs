@@ -75,6 +75,12 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// The SHA-1 of the certificate.
+    pub(crate) fn thumbprint(&self) -> [u8; 20] {
+        let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, &self.chain[0]);
+        digest.as_ref().try_into().unwrap()
+    }
+
     pub(crate) fn config(self) -> Arc<ServerConfig> {
         self.config_for(rustls::DEFAULT_VERSIONS)
     }

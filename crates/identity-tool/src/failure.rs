@@ -29,7 +29,11 @@ pub(crate) fn to_json(error: &Error) -> Value {
 /// For people.
 pub(crate) fn to_text(error: &Error, paint: Paint) -> String {
     let text = error.to_string();
-    let mut lines = text.lines().map(screen::escape);
+    // What a service says is long, and not ours.
+    let mut lines = text.lines().flat_map(|line| match line.split_once(SAID) {
+        Some((ours, theirs)) => vec![screen::escape(ours), format!("it said: {}", screen::escape(theirs))],
+        None => vec![screen::escape(line)],
+    });
     let first = lines.next().unwrap_or_default();
     let mut out = match error.credential() {
         // Chains name themselves.
@@ -96,6 +100,8 @@ fn causes(error: &Error) -> Vec<String> {
     causes
 }
 
+/// Before the words of a service, in the library's messages.
+const SAID: &str = "; it said: ";
 /// More is a loop.
 const CAUSES: usize = 16;
 
@@ -121,6 +127,16 @@ mod tests {
             to_text(&refused(), Paint::NONE),
             "error: SomeCredential: no\\u{1b}[2J\n  caused by: the\\u{7} wire\n  \
              AuthenticationFailed, HTTP 401, AADSTS7000215, correlation id c\\u{202e}, trace id t, try again in 1 min\n"
+        );
+    }
+
+    #[test]
+    fn what_a_service_says_stands_apart() {
+        let error = Error::new(ErrorKind::AuthenticationFailed, "refused; do this; it said: a; it said: b")
+            .with_credential("SomeCredential");
+        assert_eq!(
+            to_text(&error, Paint::NONE),
+            "error: SomeCredential: refused; do this\n  it said: a; it said: b\n  AuthenticationFailed\n"
         );
     }
 

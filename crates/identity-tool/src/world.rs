@@ -88,6 +88,10 @@ fn variables(emulator: &Emulator, args: &TokenArgs) -> Vec<(String, String)> {
             }
             variables
         }
+        Credential::WorkloadIdentity if args.proof.enable_azure_proxy => emulator.variables(Source::IdentityBinding),
+        Credential::WorkloadIdentity => emulator.variables(Source::WorkloadIdentity),
+        Credential::AzurePipelines => emulator.variables(Source::AzurePipelines),
+        Credential::GithubActions => emulator.variables(Source::GithubActions),
     }
 }
 

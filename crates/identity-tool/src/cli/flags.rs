@@ -85,7 +85,7 @@ fn foreign(name: &str, takers: &[Credential], own: Credential) -> String {
 const TOKEN: &str = "token";
 
 /// Every option of `identity token` that not all credentials take, and those that do.
-const TAKEN_BY: [(&[&str], &[Credential]); 6] = [
+const TAKEN_BY: [(&[&str], &[Credential]); 9] = [
     (&["object-id", "resource-id"], MANAGED),
     (&["allow-remote-endpoint", "emulator-source"], MANAGED_OR_ASSERTION),
     (
@@ -118,6 +118,9 @@ const TAKEN_BY: [(&[&str], &[Credential]); 6] = [
         ],
         &[Credential::ClientAssertion],
     ),
+    (&["token-file-path", "enable-azure-proxy"], &[Credential::WorkloadIdentity]),
+    (&["service-connection-id", "system-access-token-file"], &[Credential::AzurePipelines]),
+    (&["audience"], &[Credential::GithubActions]),
 ];
 
 /// Those that ask a metadata endpoint.
@@ -125,7 +128,14 @@ const MANAGED: &[Credential] = &[Credential::Default, Credential::ManagedIdentit
 const MANAGED_OR_ASSERTION: &[Credential] =
     &[Credential::Default, Credential::ManagedIdentity, Credential::ClientAssertion];
 /// Those that ask Entra ID.
-const ENTRA: &[Credential] = &[Credential::ClientSecret, Credential::Certificate, Credential::ClientAssertion];
+const ENTRA: &[Credential] = &[
+    Credential::ClientSecret,
+    Credential::Certificate,
+    Credential::ClientAssertion,
+    Credential::WorkloadIdentity,
+    Credential::AzurePipelines,
+    Credential::GithubActions,
+];
 
 #[cfg(test)]
 mod tests {

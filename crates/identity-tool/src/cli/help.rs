@@ -12,7 +12,7 @@ Examples:
 macro_rules! exit_codes {
     () => {
         "\
-A name in [BRACKETS] is the variable that is read if the option is not given.
+A [NAME] after an option is the variable that is read if it is not given.
 Every user of a machine can read command lines: secrets come from variables and
 files only.
 

@@ -16,6 +16,12 @@ pub(crate) enum Credential {
     Certificate,
     /// An application with a token that somebody else signed
     ClientAssertion,
+    /// An application that trusts the Kubernetes cluster, or other platform, that this runs on
+    WorkloadIdentity,
+    /// An application that trusts a service connection of Azure Pipelines
+    AzurePipelines,
+    /// An application that trusts a workflow of GitHub Actions
+    GithubActions,
 }
 
 impl Credential {

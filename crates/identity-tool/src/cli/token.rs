@@ -57,11 +57,12 @@ pub(crate) struct TokenArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Who asks")]
 pub(crate) struct AppArgs {
-    /// Tenant of the application: id or domain name [AZURE_TENANT_ID]
+    /// Tenant of the application: id or domain name [AZURE_TENANT_ID; azure-pipelines: AZURESUBSCRIPTION_TENANT_ID]
     #[arg(long, value_name = "TENANT")]
     pub(crate) tenant_id: Option<String>,
 
-    /// The application [AZURE_CLIENT_ID]; or a user-assigned identity, for managed-identity
+    /// The application [AZURE_CLIENT_ID; azure-pipelines: AZURESUBSCRIPTION_CLIENT_ID], or for managed-identity a
+    /// user-assigned identity
     #[arg(long, value_name = "ID", group = "identity")]
     pub(crate) client_id: Option<String>,
 
@@ -144,6 +145,26 @@ pub(crate) struct ProofArgs {
         help_heading = "Only for client-assertion"
     )]
     pub(crate) assertion_resource_id: Option<String>,
+
+    /// File with the platform's token, read for each exchange [AZURE_FEDERATED_TOKEN_FILE]
+    #[arg(long, value_name = "FILE", help_heading = "Only for workload-identity")]
+    pub(crate) token_file_path: Option<PathBuf>,
+
+    /// Go through the proxy of AKS identity bindings, if there is one [AZURE_KUBERNETES_TOKEN_PROXY names it]
+    #[arg(long, help_heading = "Only for workload-identity")]
+    pub(crate) enable_azure_proxy: bool,
+
+    /// The service connection [AZURESUBSCRIPTION_SERVICE_CONNECTION_ID]
+    #[arg(long, value_name = "ID", help_heading = "Only for azure-pipelines")]
+    pub(crate) service_connection_id: Option<String>,
+
+    /// File with the job's access token, `-` for standard input [SYSTEM_ACCESSTOKEN holds it itself]
+    #[arg(long, value_name = "FILE", help_heading = "Only for azure-pipelines")]
+    pub(crate) system_access_token_file: Option<PathBuf>,
+
+    /// Audience of the job's token, for other clouds than the public one
+    #[arg(long, value_name = "AUDIENCE", help_heading = "Only for github-actions")]
+    pub(crate) audience: Option<String>,
 }
 
 /// One request.
@@ -182,7 +203,7 @@ pub(crate) struct RequestArgs {
 #[command(next_help_heading = "Who is asked; not for managed-identity")]
 pub(crate) struct ServiceArgs {
     /// Who issues the token, such as login.microsoftonline.us [AZURE_AUTHORITY_HOST]
-    #[arg(long, value_name = "HOST|URL")]
+    #[arg(long, value_name = "HOST|URL", conflicts_with = "emulator")]
     pub(crate) authority: Option<String>,
 
     /// Trust the authority without asking login.microsoftonline.com about it

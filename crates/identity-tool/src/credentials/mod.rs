@@ -1,41 +1,10 @@
 //! From options to a credential.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use identity::{
-    Assertion, AssertionRequest, BoxFuture, ChainedTokenCredential, ClientAssertionCredential, ClientSecretCredential,
-    Error, ErrorKind, Links, ManagedIdentityCredential, Platform, Result, Secret, TokenAssertion, TokenCredential,
-};
-use identity_certificate::CertificateCredential;
+use identity::{ChainedTokenCredential, ManagedIdentityCredential, Platform, Result, TokenCredential};
 
 use crate::cli::{Credential, TokenArgs};
-
-mod settings;
-
-use self::settings::Settings;
-pub(crate) use self::settings::is_incomplete;
-
-/// A credential, as the options say.
-pub(crate) struct Built {
-    pub(crate) credential: Arc<dyn TokenCredential>,
-    /// Which source the managed identity that is asked would come from; `None` if none is asked.
-    pub(crate) source: Option<&'static str>,
-}
-
-/// Makes the credential. Reads files and variables, touches no network.
-///
-/// # Errors
-///
-/// `InvalidArgument` for what is missing or malformed; as the builders.
-pub(crate) fn build(args: &TokenArgs, platform: &Platform) -> Result<Built> {
-    let credential: Arc<dyn TokenCredential> = match args.credential {
-        Credential::Default | Credential::ManagedIdentity => return managed(args, platform),
-        Credential::ClientSecret => client_secret(args, platform)?,
-        Credential::Certificate => certificate(args, platform)?,
-        Credential::ClientAssertion => return client_assertion(args, platform),
-    };
-    Ok(Built { credential, source: None })
-}
 
 /// Sets what all credentials of Entra ID can be told.
 macro_rules! with_client_options {
@@ -71,6 +40,41 @@ macro_rules! with_client_options {
     }};
 }
 
+// Below the macro, which they use.
+mod assertion;
+mod certificate;
+mod federated;
+mod secret;
+mod settings;
+
+use self::settings::Settings;
+pub(crate) use self::settings::is_incomplete;
+
+/// A credential, as the options say.
+pub(crate) struct Built {
+    pub(crate) credential: Arc<dyn TokenCredential>,
+    /// Which source the managed identity that is asked would come from; `None` if none is asked.
+    pub(crate) source: Option<&'static str>,
+}
+
+/// Makes the credential. Reads files and variables, touches no network.
+///
+/// # Errors
+///
+/// `InvalidArgument` for what is missing or malformed; as the builders.
+pub(crate) fn build(args: &TokenArgs, platform: &Platform) -> Result<Built> {
+    let credential: Arc<dyn TokenCredential> = match args.credential {
+        Credential::Default | Credential::ManagedIdentity => return managed(args, platform),
+        Credential::ClientSecret => secret::build(args, platform)?,
+        Credential::Certificate => certificate::build(args, platform)?,
+        Credential::ClientAssertion => return assertion::build(args, platform),
+        Credential::WorkloadIdentity => federated::workload_identity(args, platform)?,
+        Credential::AzurePipelines => federated::azure_pipelines(args, platform)?,
+        Credential::GithubActions => federated::github_actions(args, platform)?,
+    };
+    Ok(Built { credential, source: None })
+}
+
 fn managed(args: &TokenArgs, platform: &Platform) -> Result<Built> {
     let mut builder = ManagedIdentityCredential::builder();
     if let Some(id) = &args.app.client_id {
@@ -97,76 +101,6 @@ fn managed(args: &TokenArgs, platform: &Platform) -> Result<Built> {
     Ok(Built { credential, source })
 }
 
-fn client_secret(args: &TokenArgs, platform: &Platform) -> Result<Arc<dyn TokenCredential>> {
-    let mut settings = Settings::new(platform.env().as_ref());
-    let (tenant, client) = application(&mut settings, args)?;
-    let secret = settings.secret("client-secret-file", args.proof.client_secret_file.as_deref(), CLIENT_SECRET)?;
-    settings.done("client-secret")?;
-    let builder = with_client_options!(ClientSecretCredential::builder(tenant, client, secret), args);
-    Ok(Arc::new(builder.build_with(platform)?))
-}
-
-fn certificate(args: &TokenArgs, platform: &Platform) -> Result<Arc<dyn TokenCredential>> {
-    let mut settings = Settings::new(platform.env().as_ref());
-    let proof = &args.proof;
-    let (tenant, client) = application(&mut settings, args)?;
-    let path = settings.path("certificate-path", proof.certificate_path.as_deref(), &[CERTIFICATE_PATH])?;
-    let file = proof.certificate_password_file.as_deref();
-    let password = settings.optional_secret("certificate-password-file", file, CERTIFICATE_PASSWORD)?;
-    let sends_chain = proof.send_certificate_chain || settings.is_on(SEND_CERTIFICATE_CHAIN)?;
-    settings.done("certificate")?;
-    let mut builder = with_client_options!(CertificateCredential::builder(tenant, client), args).certificate_path(path);
-    if let Some(password) = password {
-        builder = builder.password(password);
-    }
-    if sends_chain {
-        builder = builder.send_certificate_chain();
-    }
-    Ok(Arc::new(builder.build_with(platform)?))
-}
-
-fn client_assertion(args: &TokenArgs, platform: &Platform) -> Result<Built> {
-    let mut settings = Settings::new(platform.env().as_ref());
-    let (tenant, client) = application(&mut settings, args)?;
-    let name = "client-assertion";
-    let (builder, source) = if args.proof.assertion_from.is_some() {
-        settings.done(name)?;
-        let (assertion, source) = managed_assertion(args, platform)?;
-        (ClientAssertionCredential::builder(tenant, client, assertion), Some(source))
-    } else {
-        let path = settings.path(ASSERTION_FILE, args.proof.assertion_file.as_deref(), &[FEDERATED_TOKEN_FILE])?;
-        settings.done(&format!("{name}, without --assertion-from,"))?;
-        let assertion = AssertionFile { path, platform: platform.clone() };
-        (ClientAssertionCredential::builder(tenant, client, assertion), None)
-    };
-    let credential = with_client_options!(builder, args).build_with(platform)?;
-    Ok(Built { credential: Arc::new(credential), source })
-}
-
-/// The managed identity whose tokens are assertions, and its source.
-fn managed_assertion(args: &TokenArgs, platform: &Platform) -> Result<(TokenAssertion, &'static str)> {
-    let mut builder = ManagedIdentityCredential::builder();
-    if let Some(id) = &args.proof.assertion_client_id {
-        builder = builder.client_id(id);
-    }
-    if let Some(id) = &args.proof.assertion_object_id {
-        builder = builder.object_id(id);
-    }
-    if let Some(id) = &args.proof.assertion_resource_id {
-        builder = builder.resource_id(id);
-    }
-    if args.app.allow_remote_endpoint {
-        builder = builder.allow_remote_endpoint();
-    }
-    let managed = builder.build_with(platform)?;
-    let source = managed.source();
-    let assertion = TokenAssertion::new(Arc::new(managed));
-    Ok(match &args.proof.assertion_scope {
-        Some(scope) => (assertion.scope(scope), source),
-        None => (assertion, source),
-    })
-}
-
 /// Tenant and client id of an application.
 fn application(settings: &mut Settings<'_>, args: &TokenArgs) -> Result<(String, String)> {
     let tenant = settings.text("tenant-id", args.app.tenant_id.as_deref(), &[TENANT_ID])?;
@@ -174,39 +108,7 @@ fn application(settings: &mut Settings<'_>, args: &TokenArgs) -> Result<(String,
     Ok((tenant, client))
 }
 
-/// Reads the assertion from a file for each exchange, for whoever writes it writes it anew.
-struct AssertionFile {
-    path: PathBuf,
-    platform: Platform,
-}
-
-impl Assertion for AssertionFile {
-    fn assertion<'a>(&'a self, _: &'a AssertionRequest<'a>) -> BoxFuture<'a, Result<Secret>> {
-        Box::pin(async move {
-            let invalid = |what: &str| {
-                let message = format!("the assertion file {}: {what}", self.path.display());
-                Error::new(ErrorKind::InvalidArgument, message)
-            };
-            let bytes = self.platform.env().read(&self.path, LARGEST, Links::Follow);
-            let bytes = bytes.map_err(|error| invalid("it cannot be read").with_source(error))?;
-            let text = str::from_utf8(&bytes).map_err(|_| invalid("it is not UTF-8 text"))?.trim_ascii();
-            if text.is_empty() {
-                return Err(invalid("it is empty; expected a JSON Web Token"));
-            }
-            Ok(Secret::new(text))
-        })
-    }
-}
-
-/// The most that is read of an assertion file, in bytes. Source: our choice; tokens have some thousand.
-const LARGEST: usize = 64 * 1024;
-
-const ASSERTION_FILE: &str = "assertion-file";
-
 const TENANT_ID: &str = "AZURE_TENANT_ID";
 const CLIENT_ID: &str = "AZURE_CLIENT_ID";
-const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
-const CERTIFICATE_PATH: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
-const CERTIFICATE_PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
-const SEND_CERTIFICATE_CHAIN: &str = "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN";
+/// On Kubernetes; what somebody else signed may as well be there.
 const FEDERATED_TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";

@@ -109,12 +109,15 @@ fn read_secret(path: &Path) -> io::Result<Secret> {
     if bytes.len() == LIMIT {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("has {LIMIT} bytes or more")));
     }
-    let text = String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is not UTF-8 text"))?;
+    let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let mut text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8 text"))?;
     let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     if line.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "is empty"));
+        return Err(invalid("is empty"));
     }
-    Ok(Secret::new(line))
+    // In place, so that no copy of it stays behind.
+    text.truncate(line.len());
+    Ok(Secret::new(text))
 }
 
 const MORE: &str = " needs more:";

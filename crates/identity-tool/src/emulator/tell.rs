@@ -19,8 +19,12 @@ pub(super) fn exports(emulator: &Emulator, stand: Stand) -> String {
     foreign.sort();
     foreign.dedup();
     let mut out = format!("unset {}\n", foreign.join(" "));
+    let is_entra = own.iter().any(|(name, _)| name == "AZURE_AUTHORITY_HOST");
     for (name, value) in own {
         let _ = writeln!(out, "export {name}={}", quote(&value));
+    }
+    if is_entra {
+        out.push_str(NO_PROXY);
     }
     out
 }
@@ -106,6 +110,10 @@ const ELSEWHERE: [&str; 6] = [
 ];
 /// Variables that choose whom all programs of a shell trust: they may be the user's own.
 const ROOTS: [&str; 3] = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
+
+/// Clients of Entra ID use proxies, which do not reach this machine's localhost. Programs read either spelling.
+const NO_PROXY: &str = "export NO_PROXY=\"localhost${NO_PROXY:+,$NO_PROXY}\"\n\
+                        export no_proxy=\"localhost${no_proxy:+,$no_proxy}\"\n";
 
 #[cfg(test)]
 mod tests {

@@ -32,18 +32,34 @@ pub(super) fn explain(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>
     if let Some(asked) = asked.filter(|asked| is_absent || is_silent(asked)) {
         let _ = write!(out, "\n{}", sources::explain(asked.env, asked.source, paint));
     }
-    let message = error.to_string();
-    if let Some(flag) = flag_of_setter(&message) {
-        let _ = writeln!(out, "\non this command line: {}", paint.bold(&format!("--{flag}")));
-    } else if message.contains(UNCONFIRMED) {
-        let flag = paint.bold("--disable-instance-discovery");
-        let _ = writeln!(out, "\nfor an authority that you trust, such as an emulator's: {flag}");
+    if let Some((when, flag)) = flag(args, error) {
+        let _ = writeln!(out, "\n{when}: {}", paint.bold(&format!("--{flag}")));
+    }
+    if args.emulator.emulator {
+        out.push_str("\nby the emulator, which knows nothing of the real world\n");
     }
     if (is_absent || credentials::is_incomplete(error)) && !args.emulator.emulator {
         let _ =
             write!(out, "\n{}\n  {}\n", paint.bold("to try it on a machine that has no identity"), with_emulator(args));
     }
     out
+}
+
+/// A flag that may help, and when it does.
+fn flag(args: &TokenArgs, error: &Error) -> Option<(&'static str, String)> {
+    let message = error.to_string();
+    if let Some(flag) = flag_of_setter(&message) {
+        return Some(("on this command line", flag));
+    }
+    if message.contains(UNCONFIRMED) {
+        let when = "for an authority that you trust, such as an emulator's";
+        return Some((when, "disable-instance-discovery".to_owned()));
+    }
+    let is_direct = args.credential == Credential::WorkloadIdentity && !args.proof.enable_azure_proxy;
+    if is_direct && error.entra_codes().iter().any(|code| FOREIGN_TOKEN.contains(code)) {
+        return Some(("for a pod with an AKS identity binding", "enable-azure-proxy".to_owned()));
+    }
+    None
 }
 
 /// The command that works anywhere.
@@ -70,6 +86,8 @@ fn flag_of_setter(message: &str) -> Option<String> {
 
 /// What the library says of an authority that it could not ask Microsoft about.
 const UNCONFIRMED: &str = "it could not be found out whether";
+/// What Entra ID says of issuers and audiences that no federated credential names.
+const FOREIGN_TOKEN: [u32; 2] = [700_211, 700_212];
 
 #[cfg(test)]
 mod tests {

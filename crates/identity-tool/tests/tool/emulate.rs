@@ -87,11 +87,11 @@ fn json_names_everything_that_a_script_needs() {
 #[cfg(unix)]
 fn a_shell_that_evaluates_the_lines_of_entra_gets_tokens() {
     for (source, credential) in
-        [("entra", "client-secret"), ("certificate", "certificate"), ("workload-identity", "client-assertion")]
+        [("entra", "client-secret"), ("certificate", "certificate"), ("workload-identity", "workload-identity")]
     {
         let mut emulator = Running::start(&["--source", source]);
         let mut lines = emulator.line();
-        lines.extend((0..7).map(|_| emulator.line()));
+        lines.extend((0..9).map(|_| emulator.line()));
         let script = format!(
             "{lines}\nexec \"$0\" token --scope {SCOPE} --credential {credential} --disable-instance-discovery"
         );
@@ -99,7 +99,9 @@ fn a_shell_that_evaluates_the_lines_of_entra_gets_tokens() {
         for name in ["AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_REGIONAL_AUTHORITY_NAME"] {
             shell.env(name, "elsewhere");
         }
-        let done = done(shell.env_remove("HTTPS_PROXY").args(["-c", &script, env!("CARGO_BIN_EXE_identity")]));
+        // Nobody listens at port 9.
+        shell.env("HTTPS_PROXY", "http://127.0.0.1:9").env("no_proxy", "example.org");
+        let done = done(shell.args(["-c", &script, env!("CARGO_BIN_EXE_identity")]));
         assert_eq!(done.code, Some(0), "{source}: {}", done.all());
     }
 }

@@ -17,25 +17,25 @@ use crate::{CANARY, Done, Files, SCOPE, done, program, run, token};
 const OWN_SECRET: &str = "canary-own~secret.of_a_test_application";
 const OWN_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-00000000abcd";
 
-fn emulator() -> Emulator {
+pub(crate) fn emulator() -> Emulator {
     let app = identity_emulator::App::new(OWN_CLIENT_ID).secret(OWN_SECRET);
     Emulator::builder().app(app).start_in_background().unwrap()
 }
 
 /// The variables of `source`, less those that are named.
-fn variables(emulator: &Emulator, source: Source, without: &[&str]) -> Vec<(String, String)> {
+pub(crate) fn variables(emulator: &Emulator, source: Source, without: &[&str]) -> Vec<(String, String)> {
     let mut variables = emulator.variables(source);
     variables.retain(|(name, _)| !without.contains(&name.as_str()));
     variables
 }
 
 /// `identity token` for a credential that trusts the emulator's authority.
-fn trusting(variables: &[(String, String)], credential: &str, arguments: &[&str]) -> Done {
+pub(crate) fn trusting(variables: &[(String, String)], credential: &str, arguments: &[&str]) -> Done {
     let first = ["--credential", credential, "--disable-instance-discovery"];
     token(variables, &[&first[..], arguments].concat())
 }
 
-fn parameter(emulator: &Emulator, name: &str) -> Option<String> {
+pub(crate) fn parameter(emulator: &Emulator, name: &str) -> Option<String> {
     let requests = emulator.requests();
     let request = requests.iter().rev().find(|request| request.source() == Source::Entra).unwrap();
     let body = String::from_utf8(request.body().to_vec()).unwrap();
@@ -50,6 +50,10 @@ fn every_credential_works_on_any_machine_with_no_other_option() {
         ("client-certificate", "CertificateCredential", &["--send-certificate-chain"]),
         ("client-assertion", "ClientAssertionCredential", &[]),
         ("client-assertion", "ClientAssertionCredential", &["--assertion-from", "managed-identity"]),
+        ("workload-identity", "WorkloadIdentityCredential", &[]),
+        ("workload-identity", "WorkloadIdentityCredential", &["--enable-azure-proxy"]),
+        ("azure-pipelines", "AzurePipelinesCredential", &[]),
+        ("github-actions", "GithubActionsCredential", &[]),
     ] {
         let arguments = ["token", "--emulator", "--scope", SCOPE, "--credential", credential];
         let done = run(&[&arguments[..], more].concat());
@@ -66,6 +70,7 @@ fn every_credential_works_on_any_machine_with_no_other_option() {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_run_of_the_emulator_leaves_no_file_behind() {
     let files = Files::new("clean");
     let arguments = ["token", "--emulator", "--credential", "certificate", "--scope", SCOPE];
@@ -83,6 +88,9 @@ fn variables_alone_are_enough() {
         (emulator.variables(Source::Entra), "client-secret"),
         (emulator.certificate_variables(), "certificate"),
         (emulator.variables(Source::WorkloadIdentity), "client-assertion"),
+        (emulator.variables(Source::WorkloadIdentity), "workload-identity"),
+        (emulator.variables(Source::AzurePipelines), "azure-pipelines"),
+        (emulator.variables(Source::GithubActions), "github-actions"),
     ] {
         let done = trusting(&variables, credential, &["-o", "token"]);
         assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{credential}");
@@ -118,6 +126,7 @@ fn options_alone_are_enough_and_come_before_variables() {
         ("client-secret", WEB_CLIENT_ID, "--client-secret-file", &secret),
         ("certificate", CERTIFICATE_CLIENT_ID, "--certificate-path", &certificate),
         ("client-assertion", identity_emulator::FEDERATED_CLIENT_ID, "--assertion-file", &assertion),
+        ("workload-identity", identity_emulator::FEDERATED_CLIENT_ID, "--token-file-path", &assertion),
     ] {
         let mut arguments = vec!["--authority", &authority, "--ca-file", &ca, "--tenant-id", TENANT_ID];
         arguments.extend(["--client-id", client, flag, file, "-v"]);
@@ -180,7 +189,8 @@ fn options_of_a_request_reach_the_service() {
 
 #[test]
 fn values_that_cannot_work_are_2_and_nothing_is_sent() {
-    let emulator = emulator();
+    let (emulator, files) = (emulator(), Files::new("values"));
+    let empty = files.write("empty", "");
     let variables = emulator.variables(Source::Entra);
     for (arguments, part) in [
         (&["--tenant-id", ""][..], "tenant"),
@@ -196,7 +206,7 @@ fn values_that_cannot_work_are_2_and_nothing_is_sent() {
         (&["--proxy", "socks5://127.0.0.1:1"], "SOCKS"),
         (&["--proxy", "nonsense://x"], "http://"),
         (&["--client-secret-file", "/nowhere/secret"], "--client-secret-file /nowhere/secret"),
-        (&["--client-secret-file", "/dev/null"], "is empty"),
+        (&["--client-secret-file", &empty], "is empty"),
     ] {
         let done = trusting(&variables, "client-secret", arguments);
         assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", done.stderr);
@@ -226,6 +236,15 @@ fn roots_and_proxies_are_those_of_the_options() {
 }
 
 #[test]
+fn a_region_has_an_endpoint_of_its_own() {
+    let emulator = emulator();
+    // No certificate has this name, and most systems do not resolve it.
+    let done = trusting(&emulator.variables(Source::Entra), "client-secret", &["-v", "--region", "westus2"]);
+    assert_eq!(done.code, Some(6), "{}", done.stderr);
+    assert!(done.stderr.contains("url=https://westus2.localhost:"), "{}", done.stderr);
+}
+
+#[test]
 fn everything_that_is_missing_is_named_with_its_variable() {
     for (credential, parts) in [
         ("client-secret", &["--client-secret-file, or the variable AZURE_CLIENT_SECRET"][..]),
@@ -234,6 +253,8 @@ fn everything_that_is_missing_is_named_with_its_variable() {
             "client-assertion",
             &["--assertion-from, needs", "--assertion-file, or the variable AZURE_FEDERATED_TOKEN_FILE"],
         ),
+        ("workload-identity", &["--token-file-path, or the variable AZURE_FEDERATED_TOKEN_FILE"]),
+        ("github-actions", &[]),
     ] {
         let done = token(&[("AZURE_CLIENT_ID".to_owned(), String::new())], &["--credential", credential]);
         assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{credential}");
@@ -246,6 +267,15 @@ fn everything_that_is_missing_is_named_with_its_variable() {
         for part in common.iter().chain(parts) {
             assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
         }
+    }
+    let done = token(&[], &["--credential", "azure-pipelines"]);
+    for part in [
+        "\n  --tenant-id, or the variable AZURESUBSCRIPTION_TENANT_ID or AZURE_TENANT_ID\n",
+        "\n  --client-id, or the variable AZURESUBSCRIPTION_CLIENT_ID or AZURE_CLIENT_ID\n",
+        "\n  --service-connection-id, or the variable AZURESUBSCRIPTION_SERVICE_CONNECTION_ID\n",
+        "\n  --system-access-token-file, or the variable SYSTEM_ACCESSTOKEN\n",
+    ] {
+        assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
     }
     let done = token(&[], &["--credential", "client-secret", "-o", "json"]);
     let object: Value = serde_json::from_str(&done.stderr).unwrap();
@@ -304,48 +334,6 @@ fn each_way_to_fail_has_its_exit_code_and_hides_every_secret() {
 }
 
 #[test]
-fn an_assertion_is_read_anew_and_judged() {
-    let (emulator, files) = (emulator(), Files::new("assertion"));
-    let variables = variables(&emulator, Source::WorkloadIdentity, &["AZURE_FEDERATED_TOKEN_FILE"]);
-    let missing = files.path("missing");
-    for (path, code, part) in [
-        (files.write("empty", " \n"), 2, "it is empty"),
-        (files.write("lines", "a\nb"), 2, "a character that no token has"),
-        (missing, 2, "caused by: No such file"),
-        (files.write("foreign", "a.b.c"), 5, "AADSTS50027"),
-    ] {
-        let done = trusting(&variables, "client-assertion", &["--assertion-file", &path]);
-        assert_eq!(done.code, Some(code), "{path}: {}", done.stderr);
-        assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
-    }
-}
-
-#[test]
-fn a_managed_identity_may_be_the_assertion() {
-    let emulator = emulator();
-    let mut variables = variables(&emulator, Source::WorkloadIdentity, &["AZURE_FEDERATED_TOKEN_FILE"]);
-    variables.extend(emulator.variables(Source::AppService));
-    let from = ["--assertion-from", "managed-identity"];
-    for more in [
-        &[][..],
-        &["--assertion-client-id", identity_emulator::BLUE_CLIENT_ID],
-        &["--assertion-object-id", identity_emulator::BLUE_OBJECT_ID],
-        &["--assertion-resource-id", identity_emulator::BLUE_RESOURCE_ID],
-        &["--assertion-scope", "api://AzureADTokenExchange/.default"],
-    ] {
-        let done = trusting(&variables, "client-assertion", &[&from[..], more].concat());
-        assert_eq!(done.code, Some(0), "{more:?}: {}", done.stderr);
-    }
-    let done = trusting(&variables, "client-assertion", &[&from[..], &["--assertion-scope", SCOPE]].concat());
-    assert_eq!(done.code, Some(5), "a token for storage is no assertion: {}", done.stderr);
-    // Without a managed identity, where one was looked for is told.
-    variables.retain(|(name, _)| name != "IDENTITY_HEADER");
-    let done = trusting(&variables, "client-assertion", &from);
-    assert_eq!(done.code, Some(3), "{}", done.stderr);
-    assert!(done.stderr.contains("where a managed identity was looked for"), "{}", done.stderr);
-}
-
-#[test]
 fn an_authority_that_nobody_can_be_asked_about_names_the_flag() {
     let emulator = emulator();
     let mut variables = emulator.variables(Source::Entra);
@@ -354,49 +342,6 @@ fn an_authority_that_nobody_can_be_asked_about_names_the_flag() {
     assert_eq!(done.code, Some(6), "{}", done.stderr);
     assert!(done.stderr.contains("such as an emulator's: --disable-instance-discovery\n"), "{}", done.stderr);
     assert_eq!(emulator.request_count(None), 0);
-}
-
-#[test]
-fn a_certificate_file_is_judged_before_anything_is_sent() {
-    let (emulator, files) = (emulator(), Files::new("certificate"));
-    let variables = emulator.certificate_variables();
-    let good = fs::read_to_string(emulator.client_certificate_path()).unwrap();
-    let encrypted = good.replace(" PRIVATE KEY", " ENCRYPTED PRIVATE KEY");
-    let password = files.write("password", CANARY);
-    for (path, part) in [
-        (files.write("empty", ""), "it is empty"),
-        (files.write("no-key", identity_emulator::TEST_CERTIFICATE_PEM), "private key"),
-        (files.write("encrypted", &encrypted), "encrypted"),
-        ("/nowhere".to_owned(), "the certificate file /nowhere"),
-    ] {
-        let arguments = ["-v", "--certificate-path", &path, "--certificate-password-file", &password];
-        let done = trusting(&variables, "certificate", &arguments);
-        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{path}: {}", done.stderr);
-        assert!(done.stderr.contains(part) && !done.stderr.contains(CANARY), "{part} in\n{}", done.stderr);
-    }
-    assert_eq!(emulator.request_count(None), 0);
-}
-
-#[test]
-fn the_certificate_chain_is_sent_if_the_option_or_the_variable_says_so() {
-    let emulator = emulator();
-    let plain = emulator.certificate_variables();
-    let with = |value: &str| {
-        let variable = ("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN".to_owned(), value.to_owned());
-        plain.iter().cloned().chain([variable]).collect::<Vec<_>>()
-    };
-    for (variables, arguments, expected) in [
-        (plain.clone(), &[][..], false),
-        (plain.clone(), &["--send-certificate-chain"], true),
-        (with("true"), &[], true),
-        (with("1"), &[], true),
-        (with("false"), &[], false),
-    ] {
-        assert_eq!(trusting(&variables, "certificate", arguments).code, Some(0));
-        let assertion = parameter(&emulator, "client_assertion").unwrap();
-        // "x5c" in the header; a chain of certificates takes more than a thousand letters.
-        assert_eq!(assertion.split('.').next().unwrap().len() > 1000, expected, "{assertion}");
-    }
 }
 
 #[test]

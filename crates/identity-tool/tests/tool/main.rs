@@ -18,6 +18,7 @@ use identity_emulator::{Answer, Emulator, Source};
 mod emulate;
 mod entra;
 mod failures;
+mod proofs;
 mod tokens;
 
 const SCOPE: &str = "https://storage.azure.com/.default";

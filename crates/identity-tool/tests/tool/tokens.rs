@@ -5,7 +5,7 @@ use std::process::Stdio;
 use identity_emulator::{Answer, BLUE_CLIENT_ID, BLUE_OBJECT_ID, BLUE_RESOURCE_ID, Source};
 use serde_json::Value;
 
-use crate::{CANARY, SCOPE, answering, program, run, token};
+use crate::{CANARY, SCOPE, answering, done, program, run, token};
 
 #[test]
 fn text_says_who_for_what_and_until_when_but_not_the_token() {
@@ -125,4 +125,16 @@ fn help_and_version_are_there() {
         assert!(done.code == Some(0) && done.stdout.contains("Examples:"), "{arguments:?}");
     }
     assert!(run(&["token", "-h"]).stdout.contains("Exit codes:"));
+}
+
+#[test]
+fn help_fits_the_terminal() {
+    for (columns, command) in [(60, "token"), (60, "emulator"), (100, "token"), (100, "emulator")] {
+        let done = done(program().args([command, "-h"]).env("COLUMNS", columns.to_string()));
+        let options = done.stdout.split("Exit codes:").next().unwrap().split("Examples:").next().unwrap();
+        let longest = options.lines().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(longest.chars().count() <= columns, "{longest}");
+        // Commands are not broken: they are there to be copied.
+        assert!(done.stdout.lines().all(|line| line.chars().count() <= 80.max(columns)), "{}", done.stdout);
+    }
 }

@@ -25,6 +25,12 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
+    /// What was not read yet.
+    #[cfg(feature = "pkcs12")]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// The next element, whatever it is. Tags above 30 do not occur in what is read here.
     pub(crate) fn any(&mut self) -> Option<Element<'a>> {
         let (&tag, rest) = self.0.split_first()?;
@@ -73,6 +79,8 @@ impl<'a> Reader<'a> {
 pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
+#[cfg(feature = "pkcs12")]
+pub(crate) const CONSTRUCTED_OCTET_STRING: u8 = 0x24;
 pub(crate) const OID: u8 = 0x06;
 pub(crate) const SEQUENCE: u8 = 0x30;
 /// `[0]`, of an explicitly tagged or constructed element.

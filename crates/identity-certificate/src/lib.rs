@@ -34,6 +34,8 @@
 #![forbid(unsafe_code)]
 
 mod assertions;
+#[cfg(feature = "pkcs12")]
+mod ber;
 mod client;
 mod credential;
 mod der;

@@ -82,6 +82,9 @@ fn read_pem(text: &str, password: Option<&Secret>) -> Result<Contents> {
 
 fn read_der(bytes: &[u8], password: Option<&Secret>) -> Result<Contents> {
     let advice = "expected PEM: text with lines such as -----BEGIN PRIVATE KEY----- and -----BEGIN CERTIFICATE-----";
+    if bytes.starts_with(&[0x30, 0x80, 0x02, 0x01, 0x03]) {
+        return read_pkcs12(bytes, password);
+    }
     let Some(mut first) = Reader::new(bytes).sequence() else {
         return Err(invalid(format!("it is neither PEM nor PKCS#12, or it is cut; {advice}")));
     };

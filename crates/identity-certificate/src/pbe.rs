@@ -99,8 +99,13 @@ pub(crate) fn decrypt(
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let plain = decrypt_any(scheme, data, password, work)?;
     // One wrong password in 256 leaves a padding that could be one.
-    let mut reader = Reader::new(&plain);
-    if reader.sequence().is_some() && reader.is_empty() { Ok(plain) } else { Err(Refusal::Password) }
+    if plain.first() == Some(&SEQUENCE) && is_whole(&plain) { Ok(plain) } else { Err(Refusal::Password) }
+}
+
+/// Whether this is one element, said in advance how long or not.
+fn is_whole(bytes: &[u8]) -> bool {
+    let mut reader = Reader::new(bytes);
+    bytes.get(1) == Some(&0x80) || reader.any().is_some() && reader.is_empty()
 }
 
 fn decrypt_any(

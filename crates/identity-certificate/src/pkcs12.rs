@@ -5,6 +5,7 @@ use ring::{digest, hmac};
 use zeroize::Zeroizing;
 
 use crate::{
+    ber::{join, to_der},
     der::{CONTEXT_0, OCTET_STRING, OID, Reader},
     load::{Contents, invalid, unwrap_pkcs8},
     pbe::{Algorithm, Password, Refusal, Work, algorithm, decrypt, rounds},
@@ -41,7 +42,8 @@ struct File<'a> {
 
 impl File<'_> {
     fn read(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut file = Reader::new(bytes).sequence().ok_or(Refusal::Malformed)?;
+        let bytes = to_der(bytes).ok_or(Refusal::Malformed)?;
+        let mut file = Reader::new(&bytes).sequence().ok_or(Refusal::Malformed)?;
         file.number().ok_or(Refusal::Malformed)?;
         let (kind, content) = content_info(&mut file).ok_or(Refusal::Malformed)?;
         if kind != DATA {
@@ -51,7 +53,9 @@ impl File<'_> {
         if let Some(mut integrity) = file.sequence() {
             self.check_integrity(&mut integrity, safe)?;
         }
-        let mut parts = Reader::new(safe).sequence().ok_or(Refusal::Malformed)?;
+        // What was hashed is as it was written.
+        let safe = to_der(safe).ok_or(Refusal::Malformed)?;
+        let mut parts = Reader::new(&safe).sequence().ok_or(Refusal::Malformed)?;
         while !parts.is_empty() {
             let (kind, content) = content_info(&mut parts).ok_or(Refusal::Malformed)?;
             match kind {
@@ -61,7 +65,7 @@ impl File<'_> {
                 }
                 ENCRYPTED_DATA => {
                     let (scheme, data) = encrypted_content(content).ok_or(Refusal::Malformed)?;
-                    let bags = decrypt(scheme, data, self.password, &mut self.work)?;
+                    let bags = decrypt(scheme, &data, self.password, &mut self.work)?;
                     self.read_bags(&bags, 0)?;
                 }
                 _ => return Err(Refusal::Unsupported("a public key instead of a password").into()),
@@ -104,7 +108,8 @@ impl File<'_> {
     }
 
     fn read_bags(&mut self, bytes: &[u8], depth: usize) -> Result<(), Failure> {
-        let mut bags = Reader::new(bytes).sequence().ok_or(Refusal::Malformed)?;
+        let bytes = to_der(bytes).ok_or(Refusal::Malformed)?;
+        let mut bags = Reader::new(&bytes).sequence().ok_or(Refusal::Malformed)?;
         while !bags.is_empty() {
             let mut bag = bags.sequence().ok_or(Refusal::Malformed)?;
             let kind = bag.optional(OID).and_then(|kind| kind.strip_prefix(BAG)).ok_or(Refusal::Malformed)?;
@@ -151,12 +156,17 @@ fn content_info<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8], &'a [u8])> {
 }
 
 /// Scheme and data of an `EncryptedData` (RFC 5652, section 8).
-fn encrypted_content(bytes: &[u8]) -> Option<(Algorithm<'_>, &[u8])> {
+fn encrypted_content(bytes: &[u8]) -> Option<(Algorithm<'_>, Zeroizing<Vec<u8>>)> {
     let mut data = Reader::new(bytes).sequence()?;
     data.number()?;
     let mut info = data.sequence()?;
     info.optional(OID)?;
-    Some((algorithm(&mut info)?, info.optional(CONTEXT_0_PRIMITIVE)?))
+    let scheme = algorithm(&mut info)?;
+    let data = match info.optional(CONTEXT_0_PRIMITIVE) {
+        Some(whole) => Zeroizing::new(whole.to_vec()),
+        None => join(info.optional(CONTEXT_0)?)?,
+    };
+    Some((scheme, data))
 }
 
 const ADVICE: &str = "openssl pkcs12 -in FILE -nodes -out NEW.pem (with -legacy for old files)";

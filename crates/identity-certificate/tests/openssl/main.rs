@@ -11,6 +11,7 @@
 
 #[cfg(feature = "encrypted")]
 mod encrypted;
+mod hostile;
 #[cfg(feature = "pkcs12")]
 mod pkcs12;
 mod refused;

@@ -1,0 +1,120 @@
+//! BER made DER, as far as PKCS#12 needs it: some tools, Java's among them, write lengths that are not said in advance and
+//! strings in parts.
+
+use zeroize::Zeroizing;
+
+use crate::der::{CONSTRUCTED_OCTET_STRING, OCTET_STRING, Reader};
+
+/// The same elements with lengths and whole strings; `None` if they are malformed, or nest too deep.
+pub(crate) fn to_der(bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    // A length that is said takes a byte or two more than one that is not.
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() + bytes.len() / 8 + 16));
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        rest = convert(rest, &mut out, MAX_DEPTH)?;
+    }
+    Some(out)
+}
+
+/// Converts one element, and returns what follows it.
+fn convert<'a>(bytes: &'a [u8], out: &mut Vec<u8>, depth: usize) -> Option<&'a [u8]> {
+    let depth = depth.checked_sub(1)?;
+    let (&tag, after) = bytes.split_first()?;
+    let is_constructed = tag & 0x20 != 0;
+    let mut content = Zeroizing::new(Vec::new());
+    let rest = if is_constructed && let Some(mut rest) = after.strip_prefix(&[0x80]) {
+        loop {
+            if let Some(end) = rest.strip_prefix(&[0, 0]) {
+                break end;
+            }
+            rest = convert(rest, &mut content, depth)?;
+        }
+    } else {
+        let mut reader = Reader::new(bytes);
+        let element = reader.any()?;
+        let mut rest = element.content;
+        if is_constructed {
+            while !rest.is_empty() {
+                rest = convert(rest, &mut content, depth)?;
+            }
+        } else {
+            content.extend_from_slice(rest);
+        }
+        reader.rest()
+    };
+    if tag == CONSTRUCTED_OCTET_STRING {
+        write(OCTET_STRING, &join(&content)?, out);
+    } else {
+        write(tag, &content, out);
+    }
+    Some(rest)
+}
+
+/// The content of octet strings that follow each other.
+pub(crate) fn join(parts: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut whole = Zeroizing::new(Vec::with_capacity(parts.len()));
+    let mut reader = Reader::new(parts);
+    while !reader.is_empty() {
+        whole.extend_from_slice(reader.optional(OCTET_STRING)?);
+    }
+    Some(whole)
+}
+
+fn write(tag: u8, content: &[u8], out: &mut Vec<u8>) {
+    out.push(tag);
+    match content.len() {
+        len @ ..=0x7f => out.push(len as u8),
+        len => {
+            let bytes = len.to_be_bytes();
+            let used = bytes.len() - len.leading_zeros() as usize / 8;
+            out.push(0x80 | used as u8);
+            out.extend(bytes.iter().skip(bytes.len() - used));
+        }
+    }
+    out.extend_from_slice(content);
+}
+
+/// How deep elements may lie in each other: files have ten levels. Source: our choice.
+const MAX_DEPTH: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_said_and_strings_are_whole() {
+        for (ber, der) in [
+            (&[0x30, 0x80, 0x02, 0x01, 0x03, 0, 0][..], &[0x30, 0x03, 0x02, 0x01, 0x03][..]),
+            (&[0x24, 0x80, 0x04, 0x01, 0xaa, 0x24, 0x80, 0x04, 0x01, 0xbb, 0, 0, 0, 0], &[0x04, 0x02, 0xaa, 0xbb]),
+            (&[0x24, 0x03, 0x04, 0x01, 0xaa], &[0x04, 0x01, 0xaa]),
+            (
+                &[0xa0, 0x80, 0x04, 0x02, 0x30, 0x80, 0, 0, 0x05, 0x00],
+                &[0xa0, 0x04, 0x04, 0x02, 0x30, 0x80, 0x05, 0x00],
+            ),
+            (&[], &[]),
+        ] {
+            assert_eq!(to_der(ber).unwrap().as_slice(), der, "{ber:x?}");
+        }
+        let long = [&[0x04, 0x82, 0x01, 0x00][..], &[7; 256]].concat();
+        assert_eq!(
+            *to_der(&[&[0x30, 0x80], &long[..], &[0, 0]].concat()).unwrap(),
+            [&[0x30, 0x82, 0x01, 0x04], &long[..]].concat()
+        );
+    }
+
+    #[test]
+    fn what_does_not_end_or_nests_without_end_is_refused() {
+        for bad in [
+            &[0x30, 0x80][..],
+            &[0x30, 0x80, 0x02],
+            &[0x30, 0x80, 0],
+            &[0x04, 0x80, 0, 0],
+            &[0x24, 0x03, 0x02, 0x01, 0x01],
+        ] {
+            assert!(to_der(bad).is_none(), "{bad:x?}");
+        }
+        assert!(to_der(&[0x30, 0x80].repeat(100_000)).is_none());
+        let nested = |depth| [[0x30, 0x80].repeat(depth), [0, 0].repeat(depth)].concat();
+        assert!(to_der(&nested(MAX_DEPTH)).is_some() && to_der(&nested(MAX_DEPTH + 1)).is_none());
+    }
+}

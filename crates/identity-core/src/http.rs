@@ -242,13 +242,13 @@ pub enum TransportErrorKind {
     Refused,
     /// The name did not resolve. Retried once.
     Dns,
-    /// No connection: refused, unreachable. Retried.
+    /// No connection: refused, unreachable, ended before anything of the request was written. Retried.
     Connect,
     /// No connection within the time. Retried.
     ConnectTimeout,
     /// The TLS handshake failed. Final: another try meets the same certificate.
     Tls,
-    /// The connection was closed before the answer was whole. Retried.
+    /// The connection was closed before the answer was whole; the server may have acted on the request. Retried.
     Closed,
     /// No whole answer within the time. Retried.
     Timeout,

@@ -5,14 +5,14 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-use identity_core::http::{Request, Response, ServerTrust};
+use identity_core::http::{Request, Response, ServerTrust, TransportError, TransportErrorKind};
 use rustls::pki_types::ServerName;
 use tokio::time::timeout;
 
 use crate::{
     connect::connect,
     env::ProcessEnv,
-    http1::{Live, Message},
+    http1::{Broken, Live, Message},
     pool::{IDLE_TIMEOUT, Key, MAX_IDLE_PER_HOST, Pool},
     proxy::{Proxies, Proxy},
     stream::{Stream, plain},
@@ -85,16 +85,18 @@ impl Https {
                     }
                     return Ok(answer);
                 }
-                Err(broken) => match broken.unsent {
-                    // It died while it waited, and nothing was written: as if it had never been there.
-                    Some(unsent) if is_reused => message = unsent,
-                    _ => {
-                        if is_reused {
-                            self.pool.forget(target.host, target.port);
-                        }
-                        return Err(broken.error);
+                // It died while it waited, and nothing was written: as if it had never been there.
+                Err(Broken { unsent: Some(unsent), .. }) if is_reused => message = unsent,
+                Err(Broken { unsent: Some(_), error }) => {
+                    let why = format!("the connection ended before the request was written: {error}");
+                    return Err(TransportError::new(TransportErrorKind::Connect, why));
+                }
+                Err(broken) => {
+                    if is_reused {
+                        self.pool.forget(target.host, target.port);
                     }
-                },
+                    return Err(broken.error);
+                }
             }
         }
     }

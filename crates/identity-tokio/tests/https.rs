@@ -85,8 +85,8 @@ async fn servers_that_speak_something_else_fail_the_handshake() {
         (&[0x15, 3, 1, 0, 2, 2, 70], TransportErrorKind::Tls, "TLS 1.2 or 1.3"),
         (&[0x15, 3, 3, 0, 2, 2, 40], TransportErrorKind::Tls, "refused it"),
         (&[0x15, 3, 3, 0, 2, 2, 112], TransportErrorKind::Tls, "refused it"),
-        (b"", TransportErrorKind::Closed, "cut short"),
-        (&hello[..20], TransportErrorKind::Closed, "cut short"),
+        (b"", TransportErrorKind::Connect, "cut short"),
+        (&hello[..20], TransportErrorKind::Connect, "cut short"),
     ] {
         let answer = answer.to_vec();
         let server = Server::new(move |mut stream| {

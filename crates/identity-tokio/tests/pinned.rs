@@ -120,8 +120,8 @@ async fn servers_that_speak_something_else_fail_the_handshake() {
         (&hello, TransportErrorKind::Tls),
         // protocol_version, as a server says that knows TLS 1.1 at best
         (&[0x15, 3, 1, 0, 2, 2, 70], TransportErrorKind::Tls),
-        (b"", TransportErrorKind::Closed),
-        (&hello[..20], TransportErrorKind::Closed),
+        (b"", TransportErrorKind::Connect),
+        (&hello[..20], TransportErrorKind::Connect),
     ] {
         let answer = answer.to_vec();
         let server = Server::new(move |mut stream: TcpStream| {

@@ -220,9 +220,9 @@ async fn proxies_that_refuse_or_break_are_told_apart() {
         // Garbage in place of the server's TLS, in another packet, in the same.
         ("HTTP/1.1 200 OK\r\n\r\n|garbage garbage garbage", TransportErrorKind::Tls, "TLS handshake"),
         ("HTTP/1.1 200 OK\r\n\r\ngarbage", TransportErrorKind::Tls, "TLS handshake"),
-        ("HTTP/1.1 200 OK\r\n\r\n|", TransportErrorKind::Closed, "cut short"),
-        ("", TransportErrorKind::Closed, "closed"),
-        ("HTTP/1.1 200 OK\r\nx: y", TransportErrorKind::Closed, "closed"),
+        ("HTTP/1.1 200 OK\r\n\r\n|", TransportErrorKind::Connect, "cut short"),
+        ("", TransportErrorKind::Connect, "closed"),
+        ("HTTP/1.1 200 OK\r\nx: y", TransportErrorKind::Connect, "closed"),
         ("HTTP/1.1 20x OK\r\n\r\n", TransportErrorKind::Malformed, "not HTTP"),
         ("HTTP/1.1 2000 OK\r\n\r\n", TransportErrorKind::Malformed, "not HTTP"),
         ("HTTP/2.0 200 OK\r\n\r\n", TransportErrorKind::Malformed, "not HTTP"),

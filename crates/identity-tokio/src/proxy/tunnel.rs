@@ -36,7 +36,7 @@ impl Proxy {
             head.push_str(value.expose());
         }
         head.push_str("\r\n\r\n");
-        let closed = |error: io::Error| self.failed(TransportErrorKind::Closed, &error.to_string());
+        let closed = |error: io::Error| self.failed(TransportErrorKind::Connect, &error.to_string());
         write(&mut stream, head.as_bytes()).await.map_err(closed)?;
         let answer = read_head(&mut stream).await.map_err(closed)?;
         self.judge(&answer)?;

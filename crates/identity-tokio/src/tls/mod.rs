@@ -27,8 +27,9 @@ pub(crate) async fn secure(
             },
             None => Failure {
                 unknown_issuer: false,
+                // Nothing of the request was written.
                 error: TransportError::new(
-                    TransportErrorKind::Closed,
+                    TransportErrorKind::Connect,
                     format!("the TLS handshake with {shown} was cut short: {error}"),
                 ),
             },

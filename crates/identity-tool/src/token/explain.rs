@@ -35,7 +35,7 @@ pub(super) fn explain(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>
     if let Some((when, flag)) = flag(args, error) {
         let _ = writeln!(out, "\n{when}: {}", paint.bold(&format!("--{flag}")));
     }
-    if args.emulator.emulator {
+    if args.emulator.emulator && error.http_status().is_some() {
         out.push_str("\nby the emulator, which knows nothing of the real world\n");
     }
     if (is_absent || credentials::is_incomplete(error)) && !args.emulator.emulator {

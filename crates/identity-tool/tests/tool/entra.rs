@@ -70,6 +70,21 @@ fn every_credential_works_on_any_machine_with_no_other_option() {
 }
 
 #[test]
+fn what_the_emulator_refuses_is_told_as_such() {
+    let first = ["token", "--emulator", "--credential", "client-secret", "--scope", SCOPE];
+    let done = run(&[&first[..], &["--tenant-id", "nowhere.example"]].concat());
+    assert_eq!((done.code, done.stdout.as_str()), (Some(5), ""));
+    assert!(
+        done.stderr.contains("\n  it said: ")
+            && done.stderr.ends_with("\n\nby the emulator, which knows nothing of the real world\n"),
+        "{}",
+        done.stderr
+    );
+    let done = run(&[&first[..], &["--tenant-id", ""]].concat());
+    assert!(done.code == Some(2) && !done.stderr.contains("by the emulator"), "{}", done.stderr);
+}
+
+#[test]
 #[cfg(unix)]
 fn a_run_of_the_emulator_leaves_no_file_behind() {
     let files = Files::new("clean");

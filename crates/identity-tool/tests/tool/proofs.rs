@@ -31,6 +31,26 @@ fn a_certificate_file_is_judged_before_anything_is_sent() {
 }
 
 #[test]
+fn the_password_of_a_key_comes_from_a_file_or_the_variable() {
+    let (emulator, files) = (emulator(), Files::new("password"));
+    let key = [identity_emulator::TEST_CERTIFICATE_PEM, include_str!("PUBLIC-TEST-KEY-encrypted.pem")].concat();
+    let (path, password) = (files.write("key.pem", &key), files.write("password", "canary-of-a-test\r\n"));
+    let plain = emulator.certificate_variables();
+    let variable = ("AZURE_CLIENT_CERTIFICATE_PASSWORD".to_owned(), "canary-of-a-test".to_owned());
+    let with: Vec<_> = plain.iter().cloned().chain([variable]).collect();
+    for (variables, arguments, code) in [
+        (&plain, &["--certificate-password-file", &*password][..], 0),
+        (&with, &[], 0),
+        (&plain, &[], 2),
+        (&with, &["--certificate-password-file", &path], 2),
+    ] {
+        let done = trusting(variables, "certificate", &[&["-v", "--certificate-path", &path], arguments].concat());
+        assert_eq!(done.code, Some(code), "{arguments:?}: {}", done.stderr);
+        assert!(!done.all().contains("canary"), "{}", done.all());
+    }
+}
+
+#[test]
 fn the_certificate_chain_is_sent_if_the_option_or_the_variable_says_so() {
     let emulator = emulator();
     let plain = emulator.certificate_variables();
@@ -100,7 +120,7 @@ fn a_token_file_is_read_and_judged() {
     let variables = emulator.variables(Source::WorkloadIdentity);
     for (path, part) in [(files.path("missing"), "missing"), (files.write("empty", "\n"), "empty")] {
         let done = trusting(&variables, "workload-identity", &["--token-file-path", &path]);
-        assert!(matches!(done.code, Some(2 | 3)) && done.stdout.is_empty(), "{path}: {}", done.stderr);
+        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{path}: {}", done.stderr);
         assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
     }
     assert_eq!(emulator.request_count(None), 0);

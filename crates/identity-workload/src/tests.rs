@@ -13,6 +13,9 @@ use identity_core::{
 
 mod binding;
 mod file;
+mod github;
+mod issuer;
+mod pipelines;
 mod workload;
 
 const SCOPE: &str = "https://vault.azure.net/.default";
@@ -23,6 +26,9 @@ const FILE: &str = "/var/run/secrets/azure/tokens/azure-identity-token";
 /// What the webhook sets in a pod.
 const POD: &[(&str, &str)] =
     &[("AZURE_TENANT_ID", "tenant"), ("AZURE_CLIENT_ID", "client"), ("AZURE_FEDERATED_TOKEN_FILE", FILE)];
+
+/// Status, headers and body.
+type Reply = (u16, &'static [(&'static str, &'static str)], &'static str);
 
 /// A machine that exists only here.
 struct World {
@@ -51,6 +57,22 @@ impl World {
         Self::new(vars, move |_| {
             let (status, body) = replies[next.fetch_add(1, Ordering::SeqCst).min(replies.len() - 1)];
             Ok(json(status, body))
+        })
+    }
+
+    /// A job whose platform answers in turn with status, header and body, the last one staying; Entra ID gives a token.
+    fn job(vars: &[(&str, &str)], replies: &'static [Reply]) -> Self {
+        let next = AtomicUsize::new(0);
+        Self::new(vars, move |request| {
+            if request.url == ENDPOINT {
+                return Ok(json(200, TOKEN));
+            }
+            let (status, headers, body) = replies[next.fetch_add(1, Ordering::SeqCst).min(replies.len() - 1)];
+            let mut headers: Vec<_> =
+                headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let media = if body.starts_with('<') { "text/html" } else { "application/json; charset=utf-8" };
+            headers.push(("content-type".to_owned(), media.to_owned()));
+            Ok(Response::new(status, headers, body.into()))
         })
     }
 

@@ -13,6 +13,7 @@
 )]
 
 mod azurite;
+mod entra;
 mod installed;
 mod oidc;
 mod pki;

@@ -30,6 +30,8 @@ pub(crate) fn server(folder: &Path) {
 pub(crate) struct Application {
     /// The certificate alone, for whoever registers it.
     pub(crate) certificate: PathBuf,
+    /// The certificate of its issuer.
+    pub(crate) issuer: PathBuf,
     /// The private key alone.
     pub(crate) key: PathBuf,
     /// Key, certificate and its issuer's.
@@ -49,24 +51,25 @@ impl Application {
         let file = |suffix: &str| folder.join(format!("{name}{suffix}"));
         let made = Self {
             certificate: file(".pem"),
+            issuer: file("-issuer.pem"),
             key: file(".key"),
             pem: file("-all.pem"),
             encrypted_pem: file("-encrypted.pem"),
             pfx: file(".pfx"),
         };
-        let (issuer, issuer_key, request) = (file("-issuer.pem"), file("-issuer.key"), file(".csr"));
+        let (issuer_key, request) = (file("-issuer.key"), file(".csr"));
         let path = |path: &Path| path.display().to_string();
         let subject = format!("/CN={name}");
         let new_key = ["-newkey", "rsa:2048", "-nodes"];
         let mut command = openssl(&["req", "-x509", "-days", "2", "-subj", "/CN=identity-tests applications"]);
-        finish(command.args(new_key).arg("-keyout").arg(&issuer_key).arg("-out").arg(&issuer), "");
+        finish(command.args(new_key).arg("-keyout").arg(&issuer_key).arg("-out").arg(&made.issuer), "");
         let mut command = openssl(&["req", "-subj", &subject]);
         finish(command.args(new_key).arg("-keyout").arg(&made.key).arg("-out").arg(&request), "");
         let mut command = openssl(&["x509", "-req", "-days", "2", "-CAcreateserial", "-in"]);
-        command.arg(&request).arg("-CA").arg(&issuer).arg("-CAkey").arg(&issuer_key);
+        command.arg(&request).arg("-CA").arg(&made.issuer).arg("-CAkey").arg(&issuer_key);
         finish(command.arg("-out").arg(&made.certificate), "");
         let read = |path: &Path| fs::read_to_string(path).unwrap();
-        let certificates = read(&made.certificate) + &read(&issuer);
+        let certificates = read(&made.certificate) + &read(&made.issuer);
         fs::write(&made.pem, read(&made.key) + &certificates).unwrap();
         // Passwords by standard input: arguments are for everybody to see.
         let mut command =

@@ -31,3 +31,45 @@ async fn one_event_per_attempt_names_the_path_and_the_outcome_only() {
     assert!(lines.last().unwrap().contains("error=the URL is not absolute"), "{text}");
     assert!(!text.contains("canary"), "{text}");
 }
+
+#[cfg(feature = "proxy")]
+#[tokio::test]
+async fn credentials_reach_the_proxy_and_nobody_else() {
+    use identity_tokio::{Roots, TransportOptions};
+
+    use self::support::{
+        proxy::Tunnels,
+        tls::{Authority, TlsServer, send_by},
+    };
+
+    let log = Log::default();
+    let _guard = log.capture();
+    let authority = Authority::new("ours");
+    let server = TlsServer::plain(authority.sign(&["localhost"], |_| {}).config());
+    let proxy = Tunnels::new();
+    let by_proxy = || {
+        let mut request = server.get();
+        request.proxy = identity_core::http::Proxy::Configured;
+        request
+    };
+    let url = format!("http://us%40er:canary@127.0.0.1:{}", proxy.server.port);
+    let through = |url: &str| TransportOptions::new().roots(Roots::None).ca_pem(authority.pem()).proxy(url);
+    let options = through(&url);
+    assert!(!format!("{options:?} {options:#?}").contains("canary"));
+    let platform = options.platform().unwrap();
+    assert!(!format!("{platform:?} {platform:#?}").contains("canary"));
+    send_by(&platform, by_proxy().header("authorization", "Bearer canary")).await.unwrap();
+    let asked = proxy.asked();
+    assert!(asked[0].contains(&format!("\r\nproxy-authorization: Basic {}\r\n", "dXNAZXI6Y2FuYXJ5")), "{asked:?}");
+    assert!(!asked[0].contains("\r\nauthorization"), "{asked:?}");
+
+    let refusing = Server::answering("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
+    let url = format!("http://us%40er:canary@127.0.0.1:{}", refusing.port);
+    let error = send_by(&through(&url).platform().unwrap(), by_proxy()).await.unwrap_err();
+    assert!(!error.to_string().contains("canary") && !error.to_string().contains("dXNAZXI6"), "{error}");
+    let text = log.text();
+    assert!(text.contains("https://localhost:") && text.contains("407"), "{text}");
+    for secret in ["canary", "dXNAZXI6", "Y2FuYXJ5", "us%40er", "us@er"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends when it is not so")]
 
 mod log;
+pub(crate) mod proxy;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 

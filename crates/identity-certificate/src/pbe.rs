@@ -222,7 +222,7 @@ pub(crate) fn cbc_with<C: BlockCipherDecrypt>(
     if plain.get(len..).unwrap_or_default().iter().any(|byte| usize::from(*byte) != padding) {
         return Err(Refusal::Password);
     }
-    // Not cut off but left in place: the memory is wiped as a whole.
+    // What stands behind the new end is wiped with the rest.
     plain.truncate(len);
     Ok(plain)
 }

@@ -179,6 +179,26 @@ fn a_thousand_first_callers_make_one_signature() {
 }
 
 #[test]
+fn a_thousand_tokens_in_an_assertions_life_take_one_signature() {
+    let clock = clock();
+    let vault = Vault::new(&clock, None);
+    let transport = FakeTransport::new(&clock, |_| Ok(json(200, r#"{"access_token":"t","expires_in":3600}"#)));
+    let platform = platform(&clock, Arc::new(FakeEnv::default())).with_transport(Arc::new(transport.clone()));
+    let builder = CertificateCredential::builder("T", "C").signer(TEST_CERTIFICATE_PEM, Arc::<Vault>::clone(&vault));
+    let credential = builder.build_with(&platform).unwrap();
+    let sim = Sim::new(&clock);
+    let get = |number: usize| sim.run(credential.get_token(&[&format!("https://{number}.example/.default")], None));
+    for number in 0..1000 {
+        get(number).unwrap();
+        clock.advance(Duration::from_millis(500));
+    }
+    assert_eq!((transport.count(), vault.count()), (1000, 1));
+    clock.advance(Duration::from_secs(60));
+    get(1000).unwrap();
+    assert_eq!((transport.count(), vault.count()), (1001, 2));
+}
+
+#[test]
 fn when_the_caller_that_signs_goes_away_another_one_signs() {
     let clock = clock();
     let vault = Vault::new(&clock, None);

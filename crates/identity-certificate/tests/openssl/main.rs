@@ -15,7 +15,13 @@ mod hostile;
 #[cfg(feature = "pkcs12")]
 mod pkcs12;
 mod refused;
+mod server;
 mod support;
+
+use std::time::Duration;
+
+use identity_certificate::ClientCertificate;
+use identity_core::Clock as _;
 
 use support::*;
 
@@ -55,4 +61,41 @@ fn a_changed_assertion_does_not_verify() {
     let assertion = assertion(&certificate, "TENANT", now());
     let (input, signature) = assertion.rsplit_once('.').unwrap();
     assert!(!shop.verifies(&format!("{input}A.{signature}"), "pub.pem"));
+}
+
+#[test]
+fn a_chain_is_sent_in_its_order_and_what_is_not_of_it_comes_last() {
+    let Some(shop) = Workshop::open() else { return };
+    shop.authority("root");
+    shop.issue("middle", "root");
+    shop.issue("own", "middle");
+    let names = |names: &[&str]| names.iter().map(|name| shop.der(name)).collect::<Vec<_>>();
+    for (order, expected) in [
+        (&["own.key", "own.pem", "middle.pem", "root.pem"][..], &["own", "middle", "root"][..]),
+        (&["root.pem", "middle.pem", "own.pem", "own.key"], &["own", "middle", "root"]),
+        (&["middle.pem", "own.key", "root.pem", "own.pem"], &["own", "middle", "root"]),
+        (&["cert.pem", "middle.pem", "own.pem", "own.key"], &["own", "middle", "cert"]),
+        (&["root.pem", "cert.pem", "own.pem", "own.key"], &["own", "root", "cert"]),
+        (&["own.pem", "own.key"], &["own"]),
+    ] {
+        let builder = ClientCertificate::builder().certificate_path(shop.join(order, "both.pem"));
+        let (header, _) = decoded(&assertion(&build(builder.send_certificate_chain()).unwrap(), "TENANT", now()));
+        assert_eq!(header["x5c"], serde_json::json!(names(expected)), "{order:?}");
+    }
+}
+
+#[test]
+fn of_two_certificates_for_one_key_the_one_that_is_valid_is_taken() {
+    let Some(shop) = Workshop::open() else { return };
+    shop.run("req -x509 -new -key key.pem -subj /CN=old -days 1 -out old.pem");
+    let clock = clock();
+    clock.advance(Duration::from_secs(2 * 86_400));
+    let path = shop.join(&["old.pem", "key.pem", "cert.pem"], "both.pem");
+    let builder = ClientCertificate::builder().certificate_path(&path).send_certificate_chain();
+    let certificate = builder.build_with(&platform(&clock)).unwrap();
+    let (header, _) = decoded(&assertion(&certificate, "TENANT", clock.now().wall));
+    assert_eq!(header["x5c"][0], shop.der("cert").as_str());
+    shop.join(&["old.pem", "key.pem"], "both.pem");
+    let result = ClientCertificate::builder().certificate_path(&path).build_with(&platform(&clock));
+    assert!(refusal(result).contains("expired 24 hours ago"));
 }

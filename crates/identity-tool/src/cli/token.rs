@@ -57,11 +57,11 @@ pub(crate) struct TokenArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Who asks")]
 pub(crate) struct AppArgs {
-    /// Tenant of the application: id or domain name [AZURE_TENANT_ID; azure-pipelines: AZURESUBSCRIPTION_TENANT_ID]
+    /// Tenant of the application: id or domain name [env: AZURE_TENANT_ID; azure-pipelines: AZURESUBSCRIPTION_TENANT_ID]
     #[arg(long, value_name = "TENANT")]
     pub(crate) tenant_id: Option<String>,
 
-    /// The application [AZURE_CLIENT_ID; azure-pipelines: AZURESUBSCRIPTION_CLIENT_ID], or for managed-identity a
+    /// The application [env: AZURE_CLIENT_ID; azure-pipelines: AZURESUBSCRIPTION_CLIENT_ID], or for managed-identity a
     /// user-assigned identity
     #[arg(long, value_name = "ID", group = "identity")]
     pub(crate) client_id: Option<String>,
@@ -86,7 +86,7 @@ pub(crate) struct ProofArgs {
     #[arg(long, value_name = "FILE", help_heading = "Only for client-secret")]
     pub(crate) client_secret_file: Option<PathBuf>,
 
-    /// File with certificate and private key [AZURE_CLIENT_CERTIFICATE_PATH]
+    /// File with certificate and private key [env: AZURE_CLIENT_CERTIFICATE_PATH]
     #[arg(long, value_name = "FILE", help_heading = "Only for certificate")]
     pub(crate) certificate_path: Option<PathBuf>,
 
@@ -94,11 +94,11 @@ pub(crate) struct ProofArgs {
     #[arg(long, value_name = "FILE", help_heading = "Only for certificate")]
     pub(crate) certificate_password_file: Option<PathBuf>,
 
-    /// Send all its certificates, as needed for subject name and issuer [AZURE_CLIENT_SEND_CERTIFICATE_CHAIN=true]
+    /// Send all its certificates, as needed for subject name and issuer [env: AZURE_CLIENT_SEND_CERTIFICATE_CHAIN=true]
     #[arg(long, help_heading = "Only for certificate")]
     pub(crate) send_certificate_chain: bool,
 
-    /// File with the assertion, read for each exchange [AZURE_FEDERATED_TOKEN_FILE]
+    /// File with the assertion, read for each exchange [env: AZURE_FEDERATED_TOKEN_FILE]
     #[arg(long, value_name = "FILE", help_heading = "Only for client-assertion")]
     pub(crate) assertion_file: Option<PathBuf>,
 
@@ -146,7 +146,7 @@ pub(crate) struct ProofArgs {
     )]
     pub(crate) assertion_resource_id: Option<String>,
 
-    /// File with the platform's token, read for each exchange [AZURE_FEDERATED_TOKEN_FILE]
+    /// File with the platform's token, read for each exchange [env: AZURE_FEDERATED_TOKEN_FILE]
     #[arg(long, value_name = "FILE", help_heading = "Only for workload-identity")]
     pub(crate) token_file_path: Option<PathBuf>,
 
@@ -154,7 +154,7 @@ pub(crate) struct ProofArgs {
     #[arg(long, help_heading = "Only for workload-identity")]
     pub(crate) enable_azure_proxy: bool,
 
-    /// The service connection [AZURESUBSCRIPTION_SERVICE_CONNECTION_ID]
+    /// The service connection [env: AZURESUBSCRIPTION_SERVICE_CONNECTION_ID]
     #[arg(long, value_name = "ID", help_heading = "Only for azure-pipelines")]
     pub(crate) service_connection_id: Option<String>,
 
@@ -202,7 +202,7 @@ pub(crate) struct RequestArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Who is asked; not for managed-identity")]
 pub(crate) struct ServiceArgs {
-    /// Who issues the token, such as login.microsoftonline.us [AZURE_AUTHORITY_HOST]
+    /// Who issues the token, such as login.microsoftonline.us [env: AZURE_AUTHORITY_HOST]
     #[arg(long, value_name = "HOST|URL", conflicts_with = "emulator")]
     pub(crate) authority: Option<String>,
 
@@ -210,13 +210,13 @@ pub(crate) struct ServiceArgs {
     #[arg(long)]
     pub(crate) disable_instance_discovery: bool,
 
-    /// Let requests name this tenant, too; `*` allows any [AZURE_ADDITIONALLY_ALLOWED_TENANTS]
+    /// Let requests name this tenant, too; `*` allows any [env: AZURE_ADDITIONALLY_ALLOWED_TENANTS]
     ///
     /// May be given several times.
     #[arg(long, value_name = "TENANT")]
     pub(crate) additionally_allowed_tenant: Vec<String>,
 
-    /// Ask in one region, such as westus2; or tryautodetect [AZURE_REGIONAL_AUTHORITY_NAME]
+    /// Ask in one region, such as westus2; or tryautodetect [env: AZURE_REGIONAL_AUTHORITY_NAME]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
 
@@ -233,11 +233,11 @@ pub(crate) struct TransportArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Vec<PathBuf>,
 
-    /// Whose roots to trust: the system's [SSL_CERT_FILE, SSL_CERT_DIR] or those of Mozilla that are built in
+    /// Whose roots to trust: the system's [env: SSL_CERT_FILE, SSL_CERT_DIR] or those of Mozilla that are built in
     #[arg(long, value_name = "ROOTS", value_enum)]
     pub(crate) roots: Option<RootsName>,
 
-    /// Go through this proxy, http://host:port [HTTPS_PROXY, NO_PROXY]
+    /// Go through this proxy, http://host:port [env: HTTPS_PROXY, NO_PROXY]
     ///
     /// A proxy that wants a password goes into the variable, which nobody else can read.
     #[arg(long, value_name = "URL")]

@@ -53,6 +53,8 @@ impl TokenCredential for ManagedIdentityCredential {
     /// - [`ErrorKind::Transport`] if no answer came, or none but "later", after retries. Outside of chains that is all that
     ///   is known of an IMDS that is not there.
     /// - [`ErrorKind::Protocol`] for an answer that is none, or too large, from what is surely the source.
+    ///
+    /// For token exchange they are those of `identity_workload::WorkloadIdentityCredential`.
     fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
         self.0.cache.get(scopes, "", "", options)
     }
@@ -81,7 +83,8 @@ pub struct ManagedIdentityCredentialBuilder {
 impl ManagedIdentityCredentialBuilder {
     /// Chooses a user-assigned identity by the client id of its application, a GUID.
     ///
-    /// Only one of the three ids may be given. Service Fabric and Cloud Shell take none.
+    /// Only one of the three ids may be given. Service Fabric and Cloud Shell take none. For token exchange it takes the
+    /// place of the variable `AZURE_CLIENT_ID`.
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
@@ -90,7 +93,7 @@ impl ManagedIdentityCredentialBuilder {
 
     /// Chooses a user-assigned identity by the object id of its service principal, a GUID.
     ///
-    /// Service Fabric, Cloud Shell and Azure ML do not take it.
+    /// Service Fabric, Cloud Shell, Azure ML and token exchange do not take it.
     #[must_use]
     pub fn object_id(mut self, object_id: impl Into<String>) -> Self {
         self.object_id = Some(object_id.into());
@@ -100,7 +103,7 @@ impl ManagedIdentityCredentialBuilder {
     /// Chooses a user-assigned identity by its Azure resource id, such as
     /// `/subscriptions/{id}/resourceGroups/{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}`.
     ///
-    /// Service Fabric, Cloud Shell and Azure ML do not take it.
+    /// Service Fabric, Cloud Shell, Azure ML and token exchange do not take it.
     #[must_use]
     pub fn resource_id(mut self, resource_id: impl Into<String>) -> Self {
         self.resource_id = Some(resource_id.into());
@@ -141,7 +144,8 @@ impl ManagedIdentityCredentialBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidArgument`] if several ids are given, one is not well-formed or not taken by the source, a
-    /// variable that the source needs is malformed, or the failure memory is longer than 60 seconds.
+    /// variable that the source needs is malformed, the failure memory is longer than 60 seconds; for token exchange also
+    /// if there is no client id, or the platform's transport cannot speak `https`.
     pub fn build_with(self, platform: &Platform) -> Result<ManagedIdentityCredential> {
         self.assemble(platform).map_err(|error| error.with_credential(NAME))
     }
@@ -159,7 +163,7 @@ impl ManagedIdentityCredentialBuilder {
         }
         let allow_remote = self.allow_remote;
         let id = self.identity()?;
-        let selection = endpoint::select(platform.env().as_ref(), id.clone(), allow_remote)?;
+        let selection = endpoint::select(platform, id.clone(), allow_remote)?;
         let source = selection.name;
         let identity = id.as_ref().map_or("default", |id| &id.value);
         info!(source, identity, also_set = ?selection.unused, "managed identity source chosen");

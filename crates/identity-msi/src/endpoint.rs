@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use identity_core::{
-    Env, Error, ErrorKind, Result, Secret,
+    Env, Error, ErrorKind, Platform, Result, Secret,
     http::{Method, Reach, Request, ServerTrust},
     text,
 };
@@ -11,6 +11,7 @@ use identity_core::{
 use crate::{
     arc,
     env::{AZURE_POD_IDENTITY_AUTHORITY_HOST, DEFAULT_IDENTITY_CLIENT_ID},
+    exchange::{self, Exchange},
     source::{AZURE_ARC, CHOICES, Choice, IMDS, IdKind, Kind, NO_SOURCE, Source, TOKEN_EXCHANGE, VARIABLES},
 };
 
@@ -35,12 +36,18 @@ pub(crate) struct Endpoint {
     pub(crate) is_probed: bool,
 }
 
+/// What is asked for tokens.
+pub(crate) enum Target {
+    Endpoint(Endpoint),
+    Exchange(Exchange),
+}
+
 /// What the variables and files come to.
 pub(crate) struct Selection {
     /// The source's name.
     pub(crate) name: &'static str,
     /// Where to ask; else what every caller is told.
-    pub(crate) endpoint: Result<Endpoint>,
+    pub(crate) target: Result<Target>,
     /// Variables of other sources that are set as well.
     pub(crate) unused: Vec<&'static str>,
 }
@@ -50,7 +57,8 @@ pub(crate) struct Selection {
 /// # Errors
 ///
 /// [`ErrorKind::InvalidArgument`] naming the variable, or the id that the source does not take.
-pub(crate) fn select(env: &dyn Env, id: Option<UserAssigned>, allow_remote: bool) -> Result<Selection> {
+pub(crate) fn select(platform: &Platform, id: Option<UserAssigned>, allow_remote: bool) -> Result<Selection> {
+    let env = platform.env().as_ref();
     let mut unused: Vec<&'static str> = VARIABLES.to_vec();
     unused.retain(|name| env.var_os(name).is_some_and(|value| !value.is_empty()));
     let row = CHOICES.iter().find(|(variables, _)| variables.iter().all(|name| unused.contains(name)));
@@ -59,22 +67,22 @@ pub(crate) fn select(env: &dyn Env, id: Option<UserAssigned>, allow_remote: bool
         // It says where IMDS is.
         None => unused.retain(|name| *name != AZURE_POD_IDENTITY_AUTHORITY_HOST),
     }
-    let (name, endpoint) = match row {
+    let (name, target) = match row {
         Some((_, Choice::Incomplete)) => (NO_SOURCE, Err(Error::new(ErrorKind::CredentialUnavailable, INCOMPLETE))),
         Some((_, Choice::TokenExchange)) => {
-            (TOKEN_EXCHANGE, Err(Error::new(ErrorKind::InvalidArgument, WORKLOAD_LACKING)))
+            (TOKEN_EXCHANGE, exchange::choose(platform, id.as_ref())?.map(Target::Exchange))
         }
         Some((variables, Choice::Ask(source))) => {
             let variable = variables.first().copied().unwrap_or_default();
             check_id(source, variable, id.as_ref())?;
-            (source.name, from_variables(env, source, variable, id, allow_remote)?)
+            (source.name, from_variables(env, source, variable, id, allow_remote)?.map(Target::Endpoint))
         }
         None => {
             let endpoint = without_variables(env, id, allow_remote)?;
-            (endpoint.source.name, Ok(endpoint))
+            (endpoint.source.name, Ok(Target::Endpoint(endpoint)))
         }
     };
-    Ok(Selection { name, endpoint, unused })
+    Ok(Selection { name, target, unused })
 }
 
 /// The inner result is what callers are told if this build lacks what the source needs.
@@ -217,14 +225,17 @@ impl Endpoint {
 
 fn check_id(source: &Source, variable: &str, id: Option<&UserAssigned>) -> Result<()> {
     match id {
-        Some(id) if id.kind.parameter(source).is_none() => Err(invalid(format!(
-            "{} takes no {}, which was given to the builder: remove it, or unset {variable} if this is not {}",
-            source.name,
-            id.kind.name(),
-            source.name
-        ))),
+        Some(id) if id.kind.parameter(source).is_none() => Err(takes_no(id, source.name, variable)),
         _ => Ok(()),
     }
+}
+
+/// What whoever gave an id to the builder is told that the source does not take.
+pub(crate) fn takes_no(id: &UserAssigned, source: &str, variable: &str) -> Error {
+    invalid(format!(
+        "{source} takes no {}, which was given to the builder: remove it, or unset {variable} if this is not {source}",
+        id.kind.name()
+    ))
 }
 
 /// Judges what can be told without a name server. Which addresses may be reached is for the transport, which sees them.
@@ -292,7 +303,6 @@ pub(crate) fn invalid(message: String) -> Error {
 }
 
 const INCOMPLETE: &str = "no managed identity endpoint found: IDENTITY_ENDPOINT is set without IDENTITY_HEADER (App Service) or IMDS_ENDPOINT (Azure Arc); set the one that belongs to it, or unset IDENTITY_ENDPOINT to use IMDS";
-const WORKLOAD_LACKING: &str = "AZURE_FEDERATED_TOKEN_FILE, AZURE_AUTHORITY_HOST and AZURE_TENANT_ID ask for workload identity, which this build lacks: turn on the feature `workload`, or unset AZURE_FEDERATED_TOKEN_FILE to use IMDS";
 const SERVICE_FABRIC_LACKING: &str = "IDENTITY_SERVER_THUMBPRINT asks for Service Fabric, which this build lacks: turn on the feature `msi-service-fabric` (`service-fabric` of identity-msi)";
 
 /// Source: the IMDS reference, "Access Azure Instance Metadata Service": the address is the same on every machine.

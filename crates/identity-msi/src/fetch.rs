@@ -21,7 +21,7 @@ use tracing::debug;
 
 use crate::{
     answer, arc,
-    endpoint::{Endpoint, Selection},
+    endpoint::{Endpoint, Selection, Target},
     outcome::{self, Facts},
     presence::Presence,
     service_fabric,
@@ -33,7 +33,7 @@ use crate::{
 pub(crate) struct ManagedIdentity {
     platform: Platform,
     /// Where to ask; else what every caller is told.
-    endpoint: Result<Endpoint>,
+    target: Result<Target>,
     gate: Gate,
     presence: Presence,
     had_token: AtomicBool,
@@ -41,21 +41,27 @@ pub(crate) struct ManagedIdentity {
 
 impl ManagedIdentity {
     pub(crate) fn new(platform: &Platform, selection: Selection) -> Self {
-        let (origin, client) = match &selection.endpoint {
-            Ok(endpoint) => (endpoint.origin(), endpoint.client()),
-            Err(_) => (String::new(), ""),
+        let (origin, client) = match &selection.target {
+            Ok(Target::Endpoint(endpoint)) => (endpoint.origin(), endpoint.client()),
+            _ => (String::new(), ""),
         };
         Self {
             gate: platform.gates().gate(&origin, client, IN_FLIGHT),
             platform: platform.clone(),
-            endpoint: selection.endpoint,
+            target: selection.target,
             presence: Presence::default(),
             had_token: AtomicBool::new(false),
         }
     }
 
     async fn token(&self, ask: Ask) -> Result<Fetched> {
-        let endpoint = self.endpoint.as_ref().map_err(Clone::clone)?;
+        let endpoint = match self.target.as_ref().map_err(Clone::clone)? {
+            Target::Endpoint(endpoint) => endpoint,
+            #[cfg(feature = "workload")]
+            Target::Exchange(exchange) => return exchange.token(ask).await,
+            #[cfg(not(feature = "workload"))]
+            Target::Exchange(never) => match *never {},
+        };
         let scopes: Vec<&str> = ask.scopes.iter().map(String::as_str).collect();
         let resource = check::resource(&scopes)?;
         let in_chain = ask.context != CallContext::Alone;
@@ -232,7 +238,15 @@ impl Fetch for ManagedIdentity {
         if let Some(claims) = lookup.claims {
             check::claims(claims)?;
         }
-        self.endpoint.as_ref().map(|_| ()).map_err(Clone::clone)
+        self.target.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    #[cfg(feature = "workload")]
+    fn generation(&self) -> u64 {
+        match &self.target {
+            Ok(Target::Exchange(exchange)) => exchange.generation(),
+            _ => 0,
+        }
     }
 
     fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>> {

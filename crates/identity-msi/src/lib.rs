@@ -25,7 +25,7 @@
 //! | `IDENTITY_ENDPOINT` | none: every call fails as unavailable | |
 //! | `MSI_ENDPOINT`, `MSI_SECRET` | Azure ML; without an id, that of `DEFAULT_IDENTITY_CLIENT_ID` | client |
 //! | `MSI_ENDPOINT` | Cloud Shell | none |
-//! | `AZURE_FEDERATED_TOKEN_FILE`, `AZURE_AUTHORITY_HOST`, `AZURE_TENANT_ID` | workload identity, by another crate: every call fails and names the feature | |
+//! | `AZURE_FEDERATED_TOKEN_FILE`, `AZURE_AUTHORITY_HOST`, `AZURE_TENANT_ID` | token exchange, which is workload identity: see the feature `workload`, without which every call fails and says so | client; without one, that of `AZURE_CLIENT_ID` |
 //! | `AZURE_POD_IDENTITY_AUTHORITY_HOST` | IMDS, at that address | client, object, resource |
 //! | none, and the Azure Arc agent is installed | Azure Arc | client, object, resource |
 //! | none | IMDS | client, object, resource |
@@ -37,12 +37,15 @@
 //!
 //! - `tokio`: `ManagedIdentityCredentialBuilder::build`, for programs on tokio.
 //! - `service-fabric`: Service Fabric, which needs TLS and SHA-256.
+//! - `workload`: token exchange, which needs TLS and the token protocol of Entra ID (`identity-workload`). The proxy of AKS
+//!   identity bindings is not used.
 //!
 //! # Security
 //!
 //! Endpoints are called directly, never through a proxy, and only at loopback and link-local addresses unless
 //! [`allow_remote_endpoint`](ManagedIdentityCredentialBuilder::allow_remote_endpoint) is called or, for Service Fabric,
-//! the server's certificate has the thumbprint that the platform gave. Key files of Azure Arc are read from the agent's
+//! the server's certificate has the thumbprint that the platform gave. Token exchange goes to the authority over `https`,
+//! and through a proxy if one is configured. Key files of Azure Arc are read from the agent's
 //! own directory only, and no link is followed there. Identity headers, keys and tokens are wiped when dropped and occur
 //! in no message, no `Debug` and no log.
 #![forbid(unsafe_code)]
@@ -52,6 +55,7 @@ mod arc;
 mod credential;
 mod endpoint;
 mod env;
+mod exchange;
 mod fetch;
 mod outcome;
 mod presence;

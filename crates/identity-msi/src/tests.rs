@@ -12,6 +12,8 @@ use crate::{ManagedIdentityCredential, ManagedIdentityCredentialBuilder};
 
 mod answers;
 mod arc;
+#[cfg(feature = "workload")]
+mod exchange;
 mod imds;
 mod log;
 mod requests;
@@ -46,6 +48,7 @@ const CLOUD_SHELL: &[(&str, &str)] = &[("MSI_ENDPOINT", "http://localhost:50342/
 const WORKLOAD: &[(&str, &str)] = &[
     ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"),
     ("AZURE_TENANT_ID", "t"),
+    ("AZURE_CLIENT_ID", "c"),
     ("AZURE_FEDERATED_TOKEN_FILE", "/var/run/secrets/azure/tokens/azure-identity-token"),
 ];
 

@@ -98,6 +98,8 @@ pub use identity_core::{
     Runtime, RuntimeId, Secret, Task, TokenCredential, TokenFuture, TokenRequestOptions, http,
 };
 
+#[cfg(feature = "certificate")]
+pub use identity_certificate::{CertificateCredential, CertificateCredentialBuilder, Signer, SigningAlgorithm};
 #[cfg(feature = "chain")]
 pub use identity_chain::{ChainedTokenCredential, ChainedTokenCredentialBuilder};
 #[cfg(feature = "client-assertion")]
@@ -108,25 +110,43 @@ pub use identity_confidential::{
 pub use identity_confidential::{ClientSecretCredential, ClientSecretCredentialBuilder};
 #[cfg(feature = "msi")]
 pub use identity_msi::{ManagedIdentityCredential, ManagedIdentityCredentialBuilder};
-#[cfg(any(feature = "client-assertion", feature = "client-secret"))]
+#[cfg(any(
+    feature = "certificate",
+    feature = "client-assertion",
+    feature = "client-secret",
+    feature = "pipelines",
+    feature = "workload"
+))]
 pub use identity_oauth::{AzureAuthorityHosts, KnownAuthorities};
 #[cfg(any(
+    feature = "certificate",
     feature = "client-assertion",
     feature = "client-secret",
     feature = "msi",
+    feature = "pipelines",
     feature = "proxy",
     feature = "tls-native-roots",
-    feature = "tls-webpki-roots"
+    feature = "tls-webpki-roots",
+    feature = "workload"
 ))]
 pub use identity_tokio::platform;
 #[cfg(any(
+    feature = "certificate",
     feature = "client-assertion",
     feature = "client-secret",
+    feature = "pipelines",
     feature = "proxy",
     feature = "tls-native-roots",
-    feature = "tls-webpki-roots"
+    feature = "tls-webpki-roots",
+    feature = "workload"
 ))]
 pub use identity_tokio::{Roots, TransportOptions};
+#[cfg(feature = "pipelines")]
+pub use identity_workload::{
+    AzurePipelinesCredential, AzurePipelinesCredentialBuilder, GithubActionsCredential, GithubActionsCredentialBuilder,
+};
+#[cfg(feature = "workload")]
+pub use identity_workload::{WorkloadIdentityCredential, WorkloadIdentityCredentialBuilder};
 
 /// Compiles the example of the README with the tests.
 #[cfg(all(doctest, feature = "msi"))]

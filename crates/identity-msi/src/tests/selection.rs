@@ -94,6 +94,7 @@ fn a_lone_endpoint_is_unavailable_and_says_what_is_missing() {
     assert_eq!(world.transport.count(), 0);
 }
 
+#[cfg(not(feature = "workload"))]
 #[test]
 fn variables_of_workload_identity_stop_with_an_error_that_names_the_feature() {
     let world = World::replies(WORKLOAD, &[(200, TOKEN)]);

@@ -1,0 +1,68 @@
+//! Token exchange: the platform's token in a file proves who it is, as for workload identity.
+
+#[cfg(feature = "workload")]
+pub(crate) use self::built_in::{Exchange, choose};
+#[cfg(not(feature = "workload"))]
+pub(crate) use self::lacking::{Exchange, choose};
+
+#[cfg(feature = "workload")]
+mod built_in {
+    use identity_cache::{Ask, Fetched};
+    use identity_core::{BoxFuture, Platform, Result};
+    use identity_workload::TokenExchange;
+
+    use crate::{
+        endpoint::{UserAssigned, takes_no},
+        env::AZURE_FEDERATED_TOKEN_FILE,
+        source::{IdKind, TOKEN_EXCHANGE},
+    };
+
+    /// Exchanges the token in the file.
+    pub(crate) struct Exchange(Box<TokenExchange>);
+
+    impl Exchange {
+        pub(crate) fn token(&self, ask: Ask) -> BoxFuture<'_, Result<Fetched>> {
+            Box::pin(async move {
+                let fetched = self.0.token(&ask).await.map_err(|error| error.with_context(TOKEN_EXCHANGE))?;
+                Ok(Fetched { origin: TOKEN_EXCHANGE, ..fetched })
+            })
+        }
+
+        /// Changes when the file changes.
+        pub(crate) fn generation(&self) -> u64 {
+            self.0.generation()
+        }
+    }
+
+    /// The exchange by this platform's variables; the inner result is for builds that lack it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` naming the variable that is missing or malformed, or the id that is not taken.
+    pub(crate) fn choose(platform: &Platform, id: Option<&UserAssigned>) -> Result<Result<Exchange>> {
+        let client_id = match id {
+            None => None,
+            Some(id) if id.kind == IdKind::Client => Some(id.value.clone()),
+            Some(id) => return Err(takes_no(id, TOKEN_EXCHANGE, AZURE_FEDERATED_TOKEN_FILE)),
+        };
+        TokenExchange::new(platform, client_id).map(|exchange| Ok(Exchange(Box::new(exchange))))
+    }
+}
+
+#[cfg(not(feature = "workload"))]
+mod lacking {
+    use identity_core::{Error, ErrorKind, Platform, Result};
+
+    use crate::endpoint::UserAssigned;
+
+    /// There is none.
+    pub(crate) enum Exchange {}
+
+    /// What callers are told.
+    #[expect(clippy::unnecessary_wraps, reason = "the signature of the build that has the feature")]
+    pub(crate) fn choose(_: &Platform, _: Option<&UserAssigned>) -> Result<Result<Exchange>> {
+        Ok(Err(Error::new(ErrorKind::InvalidArgument, LACKING)))
+    }
+
+    const LACKING: &str = "AZURE_FEDERATED_TOKEN_FILE, AZURE_AUTHORITY_HOST and AZURE_TENANT_ID ask for workload identity, which this build lacks: turn on the feature `workload`, or unset AZURE_FEDERATED_TOKEN_FILE to use IMDS";
+}

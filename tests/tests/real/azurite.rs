@@ -6,10 +6,15 @@ use std::{
     process::Command,
 };
 
-use identity_core::TokenCredential as _;
-use identity_emulator::{Answer, Emulator, Source};
+use identity_certificate::CertificateCredential;
+use identity_confidential::ClientSecretCredential;
+use identity_core::TokenCredential;
+use identity_emulator::{
+    Answer, CERTIFICATE_CLIENT_ID, Emulator, Source, TENANT_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
+};
 use identity_msi::ManagedIdentityCredential;
 use identity_tests::platform_of;
+use identity_workload::WorkloadIdentityCredential;
 
 use crate::{
     installed::{folder, path, run, text},
@@ -24,7 +29,7 @@ const STORAGE: &str = "https://storage.azure.com/.default";
 fn azurite_takes_our_tokens_and_refuses_others() {
     let Some(modules) = path("REAL_NODE_MODULES", "Azurite") else { return };
     let emulator = Emulator::builder().start_in_background().unwrap();
-    let azurite = Azurite::start(&modules);
+    let azurite = Azurite::start("azurite", &modules);
 
     // A container, a blob, a list, the blob back: each with the token of a different source.
     let sources = [Source::AppService, Source::Imds, Source::ServiceFabric, Source::AzureMl, Source::CloudShell];
@@ -54,13 +59,44 @@ fn azurite_takes_our_tokens_and_refuses_others() {
     assert_eq!(emulator.request_count(None), 9, "one for each credential");
 }
 
+#[test]
+#[ignore = "needs installed components: cargo xtask real"]
+fn azurite_takes_tokens_of_applications() {
+    let Some(modules) = path("REAL_NODE_MODULES", "Azurite") else { return };
+    let emulator = Emulator::builder().start_in_background().unwrap();
+    let azurite = Azurite::start("azurite-applications", &modules);
+    let platform = platform_of(&emulator, Source::Entra);
+
+    let secret = ClientSecretCredential::builder(TENANT_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET);
+    let secret = secret.disable_instance_discovery().build_with(&platform).unwrap();
+    let certificate = CertificateCredential::builder(TENANT_ID, CERTIFICATE_CLIENT_ID);
+    let certificate = certificate.certificate_path(emulator.client_certificate_path());
+    let certificate = certificate.disable_instance_discovery().build_with(&platform).unwrap();
+    let workload = WorkloadIdentityCredential::builder().disable_instance_discovery();
+    let workload = workload.build_with(&platform_of(&emulator, Source::WorkloadIdentity)).unwrap();
+
+    let create = token_of(&secret, STORAGE);
+    azurite.asks(&create, &["-X", "PUT", "-H", "content-length: 0"], "/box?restype=container", 201, "");
+    let put_blob = ["-X", "PUT", "-H", "x-ms-blob-type: BlockBlob", "--data-binary", "what an application wrote"];
+    azurite.asks(&token_of(&certificate, STORAGE), &put_blob, "/box/hello.txt", 201, "");
+    azurite.asks(&token_of(&workload, STORAGE), &[], "/box/hello.txt", 200, "what an application wrote");
+    let own = token_of(&secret, "https://devstoreaccount1.blob.core.windows.net/.default");
+    azurite.asks(&own, &[], "/box/hello.txt", 200, "what an application wrote");
+    for credential in [&secret as &dyn TokenCredential, &certificate, &workload] {
+        let vault = token_of(credential, "https://vault.azure.net/.default");
+        azurite.asks(&vault, &[], "/box/hello.txt", 403, "Invalid token audience");
+    }
+    assert_eq!(emulator.request_count(None), 7, "one for each token");
+}
+
 /// A token by our own credential, as a program gets it.
 fn token(emulator: &Emulator, source: Source, scope: &str) -> String {
+    token_of(&ManagedIdentityCredential::builder().build_with(&platform_of(emulator, source)).unwrap(), scope)
+}
+
+fn token_of(credential: &dyn TokenCredential, scope: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let credential = ManagedIdentityCredential::builder().build_with(&platform_of(emulator, source)).unwrap();
-        credential.get_token(&[scope], None).await.unwrap().secret().to_owned()
-    })
+    runtime.block_on(credential.get_token(&[scope], None)).unwrap().secret().to_owned()
 }
 
 /// A running Azurite; it ends with this value.
@@ -72,8 +108,8 @@ struct Azurite {
 
 impl Azurite {
     /// Its blob service, over HTTPS with a certificate of our own making, and with OAuth on.
-    fn start(modules: &Path) -> Self {
-        let folder = folder("azurite");
+    fn start(name: &str, modules: &Path) -> Self {
+        let folder = folder(name);
         pki::server(&folder);
         let mut command = Command::new("node");
         command

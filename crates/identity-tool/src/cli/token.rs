@@ -82,7 +82,7 @@ pub(crate) struct AppArgs {
 /// What proves who asks.
 #[derive(Debug, Args)]
 pub(crate) struct ProofArgs {
-    /// File with the secret, `-` for standard input [AZURE_CLIENT_SECRET holds the secret itself]
+    /// File with the secret, `-` for standard input [env: AZURE_CLIENT_SECRET, the secret itself]
     #[arg(long, value_name = "FILE", help_heading = "Only for client-secret")]
     pub(crate) client_secret_file: Option<PathBuf>,
 
@@ -90,7 +90,7 @@ pub(crate) struct ProofArgs {
     #[arg(long, value_name = "FILE", help_heading = "Only for certificate")]
     pub(crate) certificate_path: Option<PathBuf>,
 
-    /// File with the password of that one, `-` for standard input [AZURE_CLIENT_CERTIFICATE_PASSWORD holds it itself]
+    /// File with the password of that one, `-` for standard input [env: AZURE_CLIENT_CERTIFICATE_PASSWORD, the password itself]
     #[arg(long, value_name = "FILE", help_heading = "Only for certificate")]
     pub(crate) certificate_password_file: Option<PathBuf>,
 
@@ -150,7 +150,7 @@ pub(crate) struct ProofArgs {
     #[arg(long, value_name = "FILE", help_heading = "Only for workload-identity")]
     pub(crate) token_file_path: Option<PathBuf>,
 
-    /// Go through the proxy of AKS identity bindings, if there is one [AZURE_KUBERNETES_TOKEN_PROXY names it]
+    /// Go through the proxy of AKS identity bindings, if there is one [env: AZURE_KUBERNETES_TOKEN_PROXY]
     #[arg(long, help_heading = "Only for workload-identity")]
     pub(crate) enable_azure_proxy: bool,
 
@@ -158,7 +158,7 @@ pub(crate) struct ProofArgs {
     #[arg(long, value_name = "ID", help_heading = "Only for azure-pipelines")]
     pub(crate) service_connection_id: Option<String>,
 
-    /// File with the job's access token, `-` for standard input [SYSTEM_ACCESSTOKEN holds it itself]
+    /// File with the job's access token, `-` for standard input [env: SYSTEM_ACCESSTOKEN, the token itself]
     #[arg(long, value_name = "FILE", help_heading = "Only for azure-pipelines")]
     pub(crate) system_access_token_file: Option<PathBuf>,
 

@@ -14,27 +14,33 @@ use std::{
 };
 
 use identity_cache::{Ask, CacheOptions, Fetch, Fetched, Lookup, TokenCache};
+use identity_certificate::{CertificateCredential, ClientCertificate};
 use identity_chain::ChainedTokenCredential;
 use identity_confidential::{ClientAssertionCredential, ClientSecretCredential, TokenAssertion};
 use identity_core::{
-    AccessToken, BoxFuture, CallContext, Clock as _, Error, Platform, Result, Secret, TokenCredential as _,
-    TokenFuture,
+    AccessToken, BoxFuture, CallContext, Clock as _, Error, Platform, Result, Secret, TokenCredential, TokenFuture,
     answer::{self, Body},
     fakes::{FakeClock, FakeEnv, FakeTransport, Sim, json, platform},
     http::{Method, Request, Response, TransportError},
     redact, retry,
 };
-use identity_emulator::{App, Emulator, Source, User};
+use identity_emulator::{App, Emulator, Source, TEST_CERTIFICATE_PEM, TEST_KEY_PEM, User};
 use identity_msi::ManagedIdentityCredential;
 use identity_oauth::{AppClient, Client, ClientOptions, ClientSecret, Proof};
 use identity_tests::{Logs, find_secret, shown};
+use identity_tokio::TransportOptions;
+use identity_workload::{AzurePipelinesCredential, GithubActionsCredential, TokenExchange, WorkloadIdentityCredential};
 
 const CANARY: &str = "CANARY-9c1f";
 const SCOPE: &str = "https://storage.azure.com/.default";
 
 /// Each public type with a secret in it, printed.
 fn printed() -> Vec<(&'static str, String)> {
-    let world = World::new(200, &format!(r#"{{"access_token":"{CANARY}","expires_in":"3600"}}"#));
+    let given = ["access_token", "oidcToken", "value"].map(|name| format!(r#""{name}":"{CANARY}""#)).join(",");
+    let world = World::new(200, &format!(r#"{{{given},"expires_in":"3600"}}"#));
+    let gives_canary = |credential: &dyn TokenCredential| {
+        assert_eq!(world.sim.run(credential.get_token(&[SCOPE], None)).unwrap().secret(), CANARY);
+    };
     let mut all = Vec::new();
     let mut show = |name, value: &dyn Debug| all.push((name, format!("{value:?}\n{value:#?}")));
 
@@ -60,7 +66,7 @@ fn printed() -> Vec<(&'static str, String)> {
         show("core::Token", &answer::token(fields, &answered, SystemTime::UNIX_EPOCH));
     }
 
-    let moment = FakeClock::default().now();
+    let moment = clock().now();
     let fetched =
         Fetched { secret: secret.clone(), life: Duration::from_secs(1), refresh_in: None, sent_at: moment, origin: "" };
     show("cache::Fetched", &fetched);
@@ -90,24 +96,54 @@ fn printed() -> Vec<(&'static str, String)> {
     let builder = ClientSecretCredential::builder("tenant", "client", CANARY);
     show("confidential::ClientSecretCredentialBuilder", &builder);
     let credential = builder.build_with(&world.platform).unwrap();
-    assert_eq!(world.sim.run(credential.get_token(&[SCOPE], None)).unwrap().secret(), CANARY);
+    gives_canary(&credential);
     show("confidential::ClientSecretCredential", &credential);
     let gives = || TokenAssertion::new(Arc::new(credential.clone()));
     show("confidential::TokenAssertion", &gives());
     let builder = ClientAssertionCredential::builder("tenant", "client", gives());
     show("confidential::ClientAssertionCredentialBuilder", &builder);
     let credential = builder.build_with(&world.platform).unwrap();
-    assert_eq!(world.sim.run(credential.get_token(&[SCOPE], None)).unwrap().secret(), CANARY);
+    gives_canary(&credential);
     show("confidential::ClientAssertionCredential", &credential);
+
+    let builder =
+        ClientCertificate::builder().certificate_data([TEST_KEY_PEM, TEST_CERTIFICATE_PEM].concat()).password(CANARY);
+    show("certificate::ClientCertificateBuilder", &builder);
+    show("certificate::ClientCertificate", &builder.build_with(&world.platform).unwrap());
+    let builder = CertificateCredential::builder("tenant", "client")
+        .certificate_data([TEST_KEY_PEM, TEST_CERTIFICATE_PEM].concat())
+        .password(CANARY);
+    show("certificate::CertificateCredentialBuilder", &builder);
+    let credential = builder.build_with(&world.platform).unwrap();
+    gives_canary(&credential);
+    show("certificate::CertificateCredential", &credential);
+
+    show("workload::WorkloadIdentityCredentialBuilder", &WorkloadIdentityCredential::builder());
+    let credential = WorkloadIdentityCredential::builder().build_with(&world.platform).unwrap();
+    gives_canary(&credential);
+    show("workload::WorkloadIdentityCredential", &credential);
+    show("workload::TokenExchange", &TokenExchange::new(&world.platform, None).unwrap());
+    let builder = AzurePipelinesCredential::builder("tenant", "client", "connection", CANARY);
+    show("workload::AzurePipelinesCredentialBuilder", &builder);
+    let credential = builder.build_with(&world.platform).unwrap();
+    gives_canary(&credential);
+    show("workload::AzurePipelinesCredential", &credential);
+    show("workload::GithubActionsCredentialBuilder", &GithubActionsCredential::builder());
+    let credential = GithubActionsCredential::builder().build_with(&world.platform).unwrap();
+    gives_canary(&credential);
+    show("workload::GithubActionsCredential", &credential);
+
+    let url = format!("http://{CANARY}:{CANARY}@127.0.0.1:3128");
+    show("tokio::TransportOptions", &TransportOptions::new().ca_pem(CANARY).proxy(url));
 
     show("msi::ManagedIdentityCredentialBuilder", &ManagedIdentityCredential::builder());
     let credential = ManagedIdentityCredential::builder().build_with(&world.platform).unwrap();
-    assert_eq!(world.sim.run(credential.get_token(&[SCOPE], None)).unwrap().secret(), CANARY);
+    gives_canary(&credential);
     show("msi::ManagedIdentityCredential", &credential);
     let links = || vec![Arc::new(credential.clone()) as _];
     show("chain::ChainedTokenCredentialBuilder", &ChainedTokenCredential::builder(links()));
     let chain = ChainedTokenCredential::new(links()).unwrap();
-    assert_eq!(world.sim.run(chain.get_token(&[SCOPE], None)).unwrap().secret(), CANARY);
+    gives_canary(&chain);
     show("chain::ChainedTokenCredential", &chain);
 
     let builder = || Emulator::builder().identity_header(CANARY).service_fabric_secret(CANARY).azure_ml_secret(CANARY);
@@ -129,10 +165,12 @@ fn printed() -> Vec<(&'static str, String)> {
 #[test]
 fn no_public_type_shows_the_secret_in_it() {
     let (all, logs) = Logs::of(printed);
+    // The first line of the key that is no header.
+    let key = TEST_KEY_PEM.lines().skip_while(|line| !line.starts_with("-----BEGIN")).nth(1).unwrap();
     for (name, text) in &all {
-        assert_eq!(find_secret(text, [CANARY]), None, "{name}: {text}");
+        assert_eq!(find_secret(text, [CANARY, key]), None, "{name}: {text}");
     }
-    assert_eq!(find_secret(&logs, [CANARY]), None, "{logs}");
+    assert_eq!(find_secret(&logs, [CANARY, key]), None, "{logs}");
     // A type that prints nothing about itself would pass as well, and help nobody.
     for (name, text) in &all {
         assert!(text.len() >= 6, "{name}: {text}");
@@ -158,16 +196,32 @@ fn errors_do_not_repeat_what_a_server_repeats() {
         (200, format!("{CANARY}{jwt}")),
         (302, format!(r#"{{"access_token":"{CANARY}"}}"#)),
     ] {
-        let world = World::new(status, &body);
-        let (error, logs) = Logs::of(|| {
-            let credential = ManagedIdentityCredential::builder().build_with(&world.platform).unwrap();
-            world.sim.run(credential.get_token(&[SCOPE], None)).unwrap_err()
-        });
-        let text = shown(&error) + &format!("{:?}{:?}", error.correlation_id(), error.trace_id());
-        assert_eq!(find_secret(&text, [CANARY, jwt]), None, "{status} {body}: {text}");
-        assert_eq!(find_secret(&logs, [CANARY, jwt]), None, "{status} {body}: {logs}");
+        for build in BUILDERS {
+            let world = World::new(status, &body);
+            let (error, logs) = Logs::of(|| {
+                let credential = build(&world.platform).unwrap();
+                world.sim.run(credential.get_token(&[SCOPE], None)).unwrap_err()
+            });
+            let text = shown(&error) + &format!("{:?}{:?}", error.correlation_id(), error.trace_id());
+            assert_eq!(find_secret(&text, [CANARY, jwt]), None, "{status} {body}: {text}");
+            assert_eq!(find_secret(&logs, [CANARY, jwt]), None, "{status} {body}: {logs}");
+        }
     }
 }
+
+type Build = fn(&Platform) -> Result<Arc<dyn TokenCredential>>;
+
+/// Credentials that each show the canary to a server in a way of their own.
+const BUILDERS: [Build; 5] = [
+    |platform| Ok(Arc::new(ManagedIdentityCredential::builder().build_with(platform)?)),
+    |platform| Ok(Arc::new(ClientSecretCredential::builder("tenant", "client", CANARY).build_with(platform)?)),
+    |platform| Ok(Arc::new(WorkloadIdentityCredential::builder().build_with(platform)?)),
+    |platform| {
+        let builder = AzurePipelinesCredential::builder("tenant", "client", "connection", CANARY);
+        Ok(Arc::new(builder.build_with(platform)?))
+    },
+    |platform| Ok(Arc::new(GithubActionsCredential::builder().build_with(platform)?)),
+];
 
 #[test]
 fn excerpts_hide_secrets_across_their_own_cut() {
@@ -180,6 +234,7 @@ fn excerpts_hide_secrets_across_their_own_cut() {
 const NO_SECRET: &[(&str, &str)] = &[
     ("cache::CacheOptions", "numbers"),
     ("cache::Lookup", "scopes, a tenant, claims of a challenge, and a hash"),
+    ("certificate::SigningAlgorithm", "names"),
     ("confidential::AssertionRequest", "a URL and ids"),
     ("core::CallContext", "names"),
     ("core::Error", "looked at with every text of a server, in a test of its own"),
@@ -213,6 +268,7 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("oauth::ClientOptions", "an authority, tenants, numbers"),
     ("oauth::Grant", "for now nothing but its kind"),
     ("oauth::ProofRequest", "a URL, ids and a time"),
+    ("tokio::Roots", "names"),
 ];
 
 #[test]
@@ -256,15 +312,22 @@ fn collect(folder: &Path, name: &str, types: &mut BTreeSet<String>) {
     }
 }
 
+/// A day in 2027, when the certificate of the test key is valid.
+fn clock() -> FakeClock {
+    let clock = FakeClock::default();
+    clock.jump_wall(400 * 86_400);
+    clock
+}
+
 struct World {
     platform: Platform,
     sim: Sim,
 }
 
 impl World {
-    /// App Service, where every secret is the canary and every request gets this answer.
+    /// App Service, where every secret is the canary and every request gets this answer; a pod and a job, too.
     fn new(status: u16, body: &str) -> Self {
-        let (clock, body) = (FakeClock::default(), body.to_owned());
+        let (clock, body) = (clock(), body.to_owned());
         let answer = move |_: &Request| -> Result<Response, TransportError> {
             if status == 302 {
                 let location = format!("http://evil.example/{CANARY}?x={CANARY}");
@@ -272,7 +335,17 @@ impl World {
             }
             Ok(json(status, &body))
         };
-        let env = FakeEnv::new(&[("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"), ("IDENTITY_HEADER", CANARY)]);
+        let env = FakeEnv::new(&[
+            ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"),
+            ("IDENTITY_HEADER", CANARY),
+            ("AZURE_TENANT_ID", "tenant"),
+            ("AZURE_CLIENT_ID", "client"),
+            ("AZURE_FEDERATED_TOKEN_FILE", "/token"),
+            ("SYSTEM_OIDCREQUESTURI", "https://dev.azure.example/token"),
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://actions.example/token"),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", CANARY),
+        ]);
+        env.file("/token", Ok(CANARY.as_bytes()));
         let platform = platform(&clock, &FakeTransport::new(&clock, answer), &env);
         Self { platform, sim: Sim::new(&clock) }
     }
@@ -301,7 +374,7 @@ impl Fetch for Gives {
     }
 
     fn fetch(self: Arc<Self>, _: Ask) -> BoxFuture<'static, Result<Fetched>> {
-        let sent_at = FakeClock::default().now();
+        let sent_at = clock().now();
         let life = Duration::from_secs(3600);
         Box::pin(async move { Ok(Fetched { secret: CANARY.into(), life, refresh_in: None, sent_at, origin: "" }) })
     }

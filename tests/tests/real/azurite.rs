@@ -9,9 +9,7 @@ use std::{
 use identity_certificate::CertificateCredential;
 use identity_confidential::ClientSecretCredential;
 use identity_core::TokenCredential;
-use identity_emulator::{
-    Answer, CERTIFICATE_CLIENT_ID, Emulator, Source, TENANT_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
-};
+use identity_emulator::{Answer, CERTIFICATE_CLIENT_ID, Emulator, Source, TENANT_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET};
 use identity_msi::ManagedIdentityCredential;
 use identity_tests::platform_of;
 use identity_workload::WorkloadIdentityCredential;

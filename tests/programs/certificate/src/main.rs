@@ -1,16 +1,13 @@
-//! One token by a certificate, its length printed: the program whose size is measured.
+//! One token by a certificate, printed: the program whose size is measured.
 
-#![expect(clippy::print_stdout, reason = "a program that prints")]
+#![expect(clippy::print_stdout, reason = "a program that prints a token")]
 #![expect(clippy::disallowed_methods, reason = "a program reads its variables")]
 
-use std::{
-    env::{var, var_os},
-    error::Error,
-    time::UNIX_EPOCH,
-};
+use std::env::{var, var_os};
+use std::error::Error;
+use std::time::UNIX_EPOCH;
 
-use identity_certificate::CertificateCredential;
-use identity_core::{Secret, TokenCredential as _};
+use identity::{CertificateCredential, TokenCredential};
 
 fn main() -> Result<(), Box<dyn Error>> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -19,11 +16,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             .certificate_path(path)
             .disable_instance_discovery();
         if let Ok(password) = var("AZURE_CLIENT_CERTIFICATE_PASSWORD") {
-            builder = builder.password(Secret::new(password));
+            builder = builder.password(password);
         }
         let token = builder.build()?.get_token(&["https://storage.azure.com/.default"], None).await?;
         let expires_on = token.expires_on().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        println!("{} {expires_on}", token.secret().len());
+        println!("{} {expires_on}", token.secret());
         Ok(())
     })
 }

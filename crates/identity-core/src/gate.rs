@@ -6,16 +6,16 @@
 //! what it finds.
 
 use std::{
-    collections::VecDeque,
     fmt,
     future::poll_fn,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
-use crate::{BoxFuture, Clock, Error, ErrorKind, Result};
+use crate::{BoxFuture, Clock, Error, ErrorKind, Moment, Result, slots::Slots};
+
+pub use crate::slots::{Turn, Turns};
 
 /// All gates of a platform.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Gates {
         registry.clients.retain(|(_, _, client)| client.strong_count() > 0);
         let known = registry.slots.iter().find(|(o, _)| o == origin).and_then(|(_, slots)| slots.upgrade());
         let slots = known.unwrap_or_else(|| {
-            let slots = Arc::new(Slots(Mutex::new(Queue { free: limit.max(1), ..Queue::default() })));
+            let slots = Arc::new(Slots::new(limit));
             registry.slots.push((origin.to_owned(), Arc::downgrade(&slots)));
             slots
         });
@@ -127,7 +127,7 @@ impl Gate {
                         // From here on the probe's place is given back by the permit's drop.
                         let client = Arc::clone(&self.client);
                         let mut permit = Permit { client, slots: None, probe, events: 0 };
-                        Acquire { slots: &self.slots, id: None }.await;
+                        self.slots.acquire().await;
                         permit.slots = Some(Arc::clone(&self.slots));
                         if permit.confirm(clock.now().monotonic, first) {
                             return Ok(permit);
@@ -149,6 +149,24 @@ impl Gate {
         }
     }
 
+    /// What a request that came now would be told at once, for those who have work to do before they send one.
+    ///
+    /// # Errors
+    ///
+    /// As [`retry::send`](crate::retry::send) would, if it may not go out within `patience`.
+    pub fn check(&self, clock: &dyn Clock, patience: Duration) -> Result<()> {
+        match lock(&self.client).refusal(clock.now().monotonic) {
+            Some(Decision::Fail(error)) => Err(error),
+            Some(Decision::Sleep(wait)) if wait > patience => Err(paused(wait)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Turns every request of this client away for `wait`, with this error: the service forbids to ask.
+    pub fn forbid(&self, now: &Moment, error: &Error, wait: Duration) {
+        self.close(now.monotonic, error.clone(), wait, true);
+    }
+
     /// Says that a flight gave up: new flights fail at once for 1 s, doubling to 10 s, or for `wait` if that is longer.
     pub(crate) fn close(&self, now: Instant, error: Error, wait: Duration, binding: bool) {
         let mut client = lock(&self.client);
@@ -165,25 +183,37 @@ impl fmt::Debug for Gate {
 }
 
 impl Client {
-    /// What a request does now; `None` is to wait for the probe that is under way.
-    fn decide(&mut self, now: Instant, first: bool) -> Option<Decision> {
-        let Some(trouble) = &mut self.trouble else { return Some(Decision::Go { probe: None }) };
+    /// What a first request is told at once, or how long it has to wait.
+    fn refusal(&self, now: Instant) -> Option<Decision> {
+        let trouble = self.trouble.as_ref()?;
         let left = trouble.until.saturating_duration_since(now);
         match &trouble.error {
-            Some(error) if first && (trouble.probing || !left.is_zero()) => {
-                // While a probe is under way its answer decides, which takes as long as it takes.
-                return Some(Decision::Fail(error.clone().with_retry_after(left.max(pause(0)))));
+            // While a probe is under way its answer decides, which takes as long as it takes.
+            Some(error) if trouble.probing || !left.is_zero() => {
+                Some(Decision::Fail(error.clone().with_retry_after(left.max(pause(0)))))
             }
-            _ if left.is_zero() && trouble.probing => return None,
-            error if left.is_zero() => {
-                let probe = if error.is_some() { Probe::AfterFailure } else { Probe::AfterPause };
-                trouble.probing = true;
-                return Some(Decision::Go { probe: Some(probe) });
-            }
-            _ => {}
+            _ if left.is_zero() => None,
+            _ => Some(Decision::Sleep(left)),
         }
-        let sleeps = first || trouble.binding;
-        Some(if sleeps { Decision::Sleep(left) } else { Decision::Go { probe: None } })
+    }
+
+    /// What a request does now; `None` is to wait for the probe that is under way.
+    fn decide(&mut self, now: Instant, first: bool) -> Option<Decision> {
+        let refusal = if first { self.refusal(now) } else { None };
+        let Some(trouble) = &mut self.trouble else { return Some(Decision::Go { probe: None }) };
+        if refusal.is_some() {
+            return refusal;
+        }
+        let left = trouble.until.saturating_duration_since(now);
+        if !left.is_zero() {
+            return Some(if trouble.binding { Decision::Sleep(left) } else { Decision::Go { probe: None } });
+        }
+        if trouble.probing {
+            return None;
+        }
+        trouble.probing = true;
+        let probe = if trouble.error.is_some() { Probe::AfterFailure } else { Probe::AfterPause };
+        Some(Decision::Go { probe: Some(probe) })
     }
 
     /// Takes note of trouble until a time. What lasts longer stays.
@@ -293,82 +323,6 @@ impl Drop for Permit {
     }
 }
 
-/// A fair counting semaphore.
-struct Slots(Mutex<Queue>);
-
-#[derive(Default)]
-struct Queue {
-    free: usize,
-    waiting: VecDeque<(u64, Waker)>,
-    granted: Vec<u64>,
-    next_id: u64,
-}
-
-impl Slots {
-    fn release(&self) {
-        let mut queue = lock(&self.0);
-        match queue.waiting.pop_front() {
-            Some((id, waker)) => {
-                queue.granted.push(id);
-                drop(queue);
-                waker.wake();
-            }
-            None => queue.free += 1,
-        }
-    }
-}
-
-struct Acquire<'a> {
-    slots: &'a Slots,
-    id: Option<u64>,
-}
-
-impl Future for Acquire<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut queue = lock(&self.slots.0);
-        match self.id {
-            None if queue.free > 0 => {
-                queue.free -= 1;
-                return Poll::Ready(());
-            }
-            None => {
-                let id = queue.next_id;
-                queue.next_id += 1;
-                queue.waiting.push_back((id, cx.waker().clone()));
-                drop(queue);
-                self.id = Some(id);
-            }
-            Some(id) => {
-                if let Some(at) = queue.granted.iter().position(|&granted| granted == id) {
-                    queue.granted.swap_remove(at);
-                    drop(queue);
-                    self.id = None;
-                    return Poll::Ready(());
-                }
-                if let Some((_, waker)) = queue.waiting.iter_mut().find(|(waiting, _)| *waiting == id) {
-                    waker.clone_from(cx.waker());
-                }
-            }
-        }
-        Poll::Pending
-    }
-}
-
-impl Drop for Acquire<'_> {
-    fn drop(&mut self) {
-        let Some(id) = self.id else { return };
-        let mut queue = lock(&self.slots.0);
-        queue.waiting.retain(|(waiting, _)| *waiting != id);
-        if let Some(at) = queue.granted.iter().position(|&granted| granted == id) {
-            queue.granted.swap_remove(at);
-            drop(queue);
-            self.slots.release();
-        }
-    }
-}
-
 /// Gives `work` at most `limit`; `None` if it took longer. The timer exists only if `work` is not done at once.
 pub async fn timeout<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let mut work = std::pin::pin!(work);
@@ -407,6 +361,6 @@ fn wake(mut client: MutexGuard<'_, Client>) {
 }
 
 /// Nothing that runs under these locks can panic, so a poisoned one is as good as any.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -40,6 +40,7 @@ mod error;
 mod options;
 mod platform;
 mod secret;
+mod slots;
 mod token;
 
 pub use self::{

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use zeroize::Zeroizing;
+
 use crate::text;
 
 /// The most that is shown of an answer's body, in bytes, before escaping.
@@ -17,13 +19,9 @@ pub const EXCERPT_LIMIT: usize = 1024;
 pub fn excerpt(body: &[u8], secrets: &[&str]) -> String {
     // Much more than is shown, so that a secret across the cut is still found whole.
     let head = body.get(..body.len().min(SCAN_LIMIT)).unwrap_or(body);
-    let mut clean = String::from_utf8_lossy(head).into_owned();
+    let mut clean = Zeroizing::new(String::from_utf8_lossy(head).into_owned());
     for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
-        let encoded = text::percent_encode(secret);
-        // As it is, in a URL, in a URL by a server of other habits, and in JSON by one that escapes slashes.
-        for form in [(*secret).to_owned(), encoded.to_ascii_lowercase(), encoded, secret.replace('/', "\\/")] {
-            clean = mask(&clean, &form);
-        }
+        clean = Zeroizing::new(mask(&clean, secret));
     }
     let clean = mask_tokens(&clean);
     let mut shown = String::new();
@@ -53,22 +51,43 @@ pub(crate) fn is_dangerous(c: char) -> bool {
 fn mask(body: &str, secret: &str) -> String {
     let mut out = String::with_capacity(body.len());
     let mut rest = body;
-    while let Some((before, after)) =
-        text::find(rest, secret).and_then(|at| Some((rest.get(..at)?, rest.get(at + secret.len()..)?)))
-    {
-        out.push_str(before);
-        out.push_str(MASK);
+    while let Some(c) = rest.chars().next() {
+        let len = match length(rest.as_bytes(), secret.as_bytes()) {
+            0 => c.len_utf8(),
+            hidden => {
+                out.push_str(MASK);
+                rest = rest.get(hidden..).unwrap_or_default();
+                continue;
+            }
+        };
+        let (kept, after) = rest.split_at_checked(len).unwrap_or((rest, ""));
+        out.push_str(kept);
         rest = after;
     }
-    let mut beginnings = (4..secret.len()).rev().filter_map(|len| secret.get(..len));
-    match beginnings.find_map(|beginning| rest.strip_suffix(beginning)) {
-        Some(before) => {
-            out.push_str(before);
-            out.push_str(MASK);
-        }
-        None => out.push_str(rest),
-    }
     out
+}
+
+/// How much of the beginning of `text` is `secret`, however it is encoded there: each character as it is, in a URL or
+/// form, or in JSON. Where the text ends within it, four characters are enough.
+fn length(text: &[u8], secret: &[u8]) -> usize {
+    let mut rest = text;
+    for (at, byte) in secret.iter().enumerate() {
+        rest = match rest {
+            [first, rest @ ..] if first == byte => rest,
+            [b'+', rest @ ..] if *byte == b' ' => rest,
+            [b'%', high, low, rest @ ..] if hex(&[*high, *low]) == Some(u32::from(*byte)) => rest,
+            [b'\\', b'u', a, b, c, d, rest @ ..] if hex(&[*a, *b, *c, *d]) == Some(u32::from(*byte)) => rest,
+            [b'\\', first, rest @ ..] if first == byte => rest,
+            // Cut, perhaps within an escape.
+            [] | [b'%'] | [b'%', _] | [b'\\', ..] if at >= 4 && rest.len() < 6 => return text.len(),
+            _ => return 0,
+        };
+    }
+    text.len() - rest.len()
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
 }
 
 /// Replaces runs that look like a JSON Web Token or its beginning: `eyJ` and at least 16 more base64url characters.
@@ -97,9 +116,17 @@ mod tests {
     #[test]
     fn secrets_and_tokens_are_masked_wherever_they_stand() {
         let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln";
-        let body = format!("key=p%40ss%2Fword p%40ss%2fword p@ss\\/word p@ss/word {jwt}x\" {jwt}");
-        let shown = excerpt(body.as_bytes(), &["p@ss/word"]);
-        assert_eq!(shown, "key=*** *** *** *** ***\" ***");
+        let secret = "P@ss/Wo rd~é";
+        let forms = [
+            secret,
+            "P%40ss%2FWo%20rd~%C3%A9",
+            "P%40ss%2fWo+rd%7E%c3%a9",
+            "%50%40%73%73%2f%57%6f%20%72%64%7e%c3%a9",
+            "P@ss\\/Wo rd~é",
+            "P\\u0040ss\\u002FWo\\u0020rd\\u007eé",
+        ];
+        let body = format!("key={} P@ss/Wor {jwt}x\" {jwt}", forms.join("&"));
+        assert_eq!(excerpt(body.as_bytes(), &[secret]), "key=***&***&***&***&***&*** P@ss/Wor ***\" ***");
     }
 
     #[test]
@@ -113,6 +140,14 @@ mod tests {
             body.truncate(spaces + 40);
             assert_eq!(excerpt(body.as_bytes(), &[&secret]), MASK);
         }
+    }
+
+    #[test]
+    fn a_text_that_is_cut_within_a_secret_does_not_end_with_its_beginning() {
+        for end in ["p@ss/", "p%40ss%", "p%40ss%2", "p@ss\\", "p@ss\\u00", "p@ss"] {
+            assert_eq!(excerpt(["it was ", end].concat().as_bytes(), &["p@ss/word"]), "it was ***", "{end}");
+        }
+        assert_eq!(excerpt(b"it was p@s", &["p@ss/word"]), "it was p@s");
     }
 
     #[test]

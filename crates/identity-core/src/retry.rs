@@ -118,20 +118,27 @@ pub async fn send(
     let elapsed = || clock.now().monotonic.saturating_duration_since(start);
     let mut budget = policy.budget;
     let (mut attempts, mut retries) = (0, 0);
-    let mut last: Option<Failure> = None;
+    let (mut last, mut had_time): (Option<Failure>, bool) = (None, false);
     loop {
         let permit = match (gate.enter(clock, attempts == 0, budget.saturating_sub(elapsed())).await, last.take()) {
             (Ok(permit), _) => permit,
             // Another flight was told to pause for longer than this one may take.
             (Err(error), Some(failure)) => {
+                let gate = Some(gate).filter(|_| had_time);
                 return give_up(gate, request, failure, error.retry_after(), attempts, clock.now());
             }
             (Err(error), None) => return Err(error),
         };
         let is_last_chance = permit.is_last_chance();
         let sent_at = clock.now();
+        let left = budget.saturating_sub(elapsed());
+        if left.is_zero() {
+            return Err(Error::new(ErrorKind::Transport, format!("no time was left to ask {}", request.origin())));
+        }
+        // What was cut short by this flight's own hurry says nothing about the endpoint.
+        had_time |= left >= request.timeout / 2;
         let mut attempt = request.clone();
-        attempt.timeout = attempt.timeout.min(budget.saturating_sub(elapsed())).max(Duration::from_millis(1));
+        attempt.timeout = attempt.timeout.min(left);
         attempt.connect_timeout = attempt.connect_timeout.min(attempt.timeout);
         let result = platform.transport().send(attempt).await;
         attempts += 1;
@@ -146,7 +153,8 @@ pub async fn send(
                 let verdict = judge(&response);
                 if verdict == Verdict::Final {
                     permit.healthy();
-                    return Ok(Answer { response, exhausted: false, retry_after: None, attempts });
+                    let retry_after = if response.status() < 400 { None } else { retry_after(&response, now) };
+                    return Ok(Answer { response, exhausted: false, retry_after, attempts });
                 }
                 let retry_after = retry_after(&response, now);
                 match (retry_after, response.status()) {
@@ -197,7 +205,7 @@ pub async fn send(
             }
             None => {
                 let wait = failure.retry_after;
-                return give_up(gate, request, failure, wait, attempts, now);
+                return give_up(Some(gate).filter(|_| had_time), request, failure, wait, attempts, now);
             }
         }
     }
@@ -209,8 +217,9 @@ struct Failure {
     result: Result<Response, crate::http::TransportError>,
 }
 
+/// The gate is closed, if there is one.
 fn give_up(
-    gate: &Gate,
+    gate: Option<&Gate>,
     request: &Request,
     failure: Failure,
     retry_after: Option<Duration>,
@@ -226,7 +235,9 @@ fn give_up(
                     format!("{} is in trouble: it answered HTTP {status} to an earlier request", request.origin());
                 let error = Error::new(ErrorKind::Transport, message).with_http_status(status);
                 let least = if status == 429 { TOO_MANY_REQUESTS_PAUSE } else { Duration::ZERO };
-                gate.close(now, error, retry_after.unwrap_or(least), retry_after.is_some());
+                if let Some(gate) = gate {
+                    gate.close(now, error, retry_after.unwrap_or(least), retry_after.is_some());
+                }
             }
             Ok(Answer { response, exhausted: true, retry_after, attempts })
         }
@@ -239,7 +250,9 @@ fn give_up(
                     if attempts == 1 { "attempt" } else { "attempts" }
                 ),
             );
-            gate.close(now, error.clone(), Duration::ZERO, false);
+            if let Some(gate) = gate {
+                gate.close(now, error.clone(), Duration::ZERO, false);
+            }
             Err(error)
         }
     }

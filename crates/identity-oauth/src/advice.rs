@@ -40,21 +40,82 @@ pub(crate) fn advice(codes: &[u32]) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    /// Codes, and a part of their advice that no other advice has.
+    const ROWS: [(&[u32], &str); 26] = [
+        (&[7_000_215], "the client secret is wrong"),
+        (&[7_000_222], "the client secret has expired"),
+        (&[7_000_216, 7_000_218], "use a credential that has one"),
+        (&[700_016, 7_000_229], "the application is not known"),
+        (&[7_000_112], "enable its service principal"),
+        (&[700_025, 7_000_217], "takes no secret"),
+        (&[90_002, 900_021, 900_023, 50_059], "the tenant does not exist"),
+        (&[50_194], "registered for one tenant"),
+        (&[500_011, 500_014, 650_057], "the resource of the scope"),
+        (&[1_002_012, 70_011], "one resource and /.default"),
+        (&[65_001, 650_052, 650_051], "consent is missing"),
+        (&[501_051], "has no role at this resource"),
+        (&[700_024], "check this machine's clock"),
+        (&[700_027, 7_000_214], "upload the certificate"),
+        (&[700_030, 50_012, 5_000_811, 50_027, 500_133], "nothing changes it on its way"),
+        (&[50_013], "issuer, audience, signature or time"),
+        (&[700_021, 7_000_219], "was signed for something else"),
+        (&[70_021, 700_211, 700_212, 700_213, 700_223, 700_238], "no federated credential"),
+        (
+            &[
+                53_000, 53_001, 53_002, 53_003, 53_004, 53_005, 53_006, 53_007, 53_008, 53_009, 53_010, 53_011,
+                530_031, 530_032, 530_033, 530_034, 530_035, 530_036, 530_037, 530_038, 530_039, 50_158, 52_001,
+            ],
+            "a policy of the tenant forbids it",
+        ),
+        (&[50_196], "asks in a loop"),
+        (&[90_033, 90_020, 90_012, 50_089], "trouble of its own"),
+        (&[90_014, 900_144, 9_002_313], "please report it"),
+        (&[50_076, 50_079, 50_074, 50_072], "more proof is needed"),
+        (&[50_173, 700_082, 70_008, 70_043, 70_044], "sign in again"),
+        (&[50_126], "user name or password"),
+        (&[50_034], "the user does not exist"),
+    ];
+
     #[test]
-    fn common_refusals_say_what_to_do() {
-        for (codes, expected) in [
-            (&[7_000_215][..], "secret is wrong"),
-            (&[7_000_222], "expired"),
-            (&[700_016], "not known in this tenant"),
-            (&[90_002], "tenant does not exist"),
-            (&[65_001], "consent"),
-            (&[700_024], "clock"),
-            (&[53_003], "policy"),
-            (&[1, 50_196], "loop"),
-        ] {
-            assert!(advice(codes).unwrap().contains(expected), "{codes:?}");
+    fn each_code_has_the_advice_of_its_row_and_of_no_other() {
+        for (codes, expected) in ROWS {
+            for code in codes {
+                let said = advice(&[*code]).unwrap_or_default();
+                let fitting: Vec<_> =
+                    ROWS.iter().map(|(_, words)| *words).filter(|words| said.contains(words)).collect();
+                assert_eq!(fitting, [expected], "{code}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_code_is_in_two_rows_and_none_is_left_out_here() {
+        let (_, rows) = include_str!("advice.rs").split_once("match code {").unwrap();
+        let (rows, _) = rows.split_once("_ => return None").unwrap();
+        let number = |text: &str| text.trim().parse::<u32>().unwrap();
+        let range = |text: &str| {
+            let (first, last) = text.split_once("..=").unwrap_or((text, text));
+            number(first)..=number(last)
+        };
+        let patterns = rows.lines().filter_map(|row| Some(row.split_once("=>")?.0));
+        let mut codes: Vec<u32> = patterns.flat_map(|row| row.split('|')).flat_map(range).collect();
+        codes.sort_unstable();
+        let all = codes.len();
+        codes.dedup();
+        assert_eq!(codes.len(), all);
+        let mut expected: Vec<u32> = ROWS.iter().flat_map(|(codes, _)| codes.iter().copied()).collect();
+        expected.sort_unstable();
+        assert_eq!(codes, expected);
+    }
+
+    #[test]
+    fn what_is_not_known_has_no_advice_and_the_first_code_that_is_known_counts() {
+        for code in [0, 1, 52_999, 53_012, 530_030, 530_040, 5_300, 530_000, 70_002, u32::MAX] {
+            assert_eq!(advice(&[code]), None, "{code}");
         }
         assert_eq!(advice(&[]), None);
-        assert_eq!(advice(&[1]), None);
+        for codes in [&[50_196, 65_001][..], &[1, 50_196, 65_001], &[1, 2, 50_196]] {
+            assert_eq!(advice(codes), advice(&[50_196]), "{codes:?}");
+        }
     }
 }

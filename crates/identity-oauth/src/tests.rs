@@ -17,6 +17,8 @@ use identity_core::{
 use crate::{AppClient, Client, ClientAuthentication, ClientOptions, Proof, ProofRequest, Route};
 
 mod damage;
+mod refresh;
+mod requests;
 
 const SCOPE: &str = "https://vault.azure.net/.default";
 const TOKEN: &str = r#"{"token_type":"Bearer","expires_in":3599,"access_token":"CANARY-token"}"#;

@@ -21,6 +21,7 @@ mod clocks;
 mod keys;
 mod refresh;
 mod runtimes;
+mod warnings;
 
 type Answer = dyn Fn(usize, &Ask) -> Result<Duration> + Send + Sync;
 
@@ -168,7 +169,7 @@ fn lookup<'a>(scopes: &'a [&'a str]) -> Lookup<'a> {
     Lookup { scopes, tenant: "", subject: "", cae: false, claims: None, context: CallContext::Alone }
 }
 
-fn secs(seconds: u64) -> Duration {
+const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 

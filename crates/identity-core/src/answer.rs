@@ -54,6 +54,13 @@ impl<'a, const N: usize> Body<'a, N> {
         }
     }
 
+    /// The numbers of the field's array, as far as they are whole ones; at most 16.
+    pub fn numbers(&self, name: &str) -> impl Iterator<Item = u32> + use<'a, N> {
+        let raw = if let Self::Object(fields) = self { fields.raw(name) } else { None };
+        let inner = raw.and_then(|raw| raw.strip_prefix('[')?.strip_suffix(']')).unwrap_or_default();
+        inner.split(',').filter_map(|number| number.trim_ascii().parse().ok()).take(16)
+    }
+
     /// What an object says about a failure, field by field; empty if it says nothing, or is none.
     #[must_use]
     pub fn failure(&self) -> String {

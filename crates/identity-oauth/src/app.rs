@@ -37,6 +37,12 @@ impl AppClient {
     #[inline]
     pub fn get<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
         match self.client.tenant(options) {
+            // Tenants are the same in any case, and so is what is remembered.
+            Ok(tenant) if tenant.bytes().any(|b| b.is_ascii_uppercase()) => {
+                TokenFuture::pending(
+                    async move { self.cache.get(scopes, &tenant.to_ascii_lowercase(), "", options).await },
+                )
+            }
             Ok(tenant) => self.cache.get(scopes, tenant, "", options),
             Err(error) => TokenFuture::ready(Err(error.with_credential(self.name))),
         }

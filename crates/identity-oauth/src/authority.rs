@@ -1,5 +1,7 @@
 //! Who issues tokens: the clouds, their hosts, and the URLs at them.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use identity_core::{Env, Error, ErrorKind, Result, check, text::find};
 
 use crate::env;
@@ -65,11 +67,21 @@ impl Authority {
         }
         let fits_path = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'.' | b'_' | b'~');
         let fits_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':' | b'[' | b']');
-        let name = host.trim_start_matches('[');
-        if name.is_empty() || !host.bytes().all(fits_host) || !path.bytes().all(fits_path) {
+        if host.is_empty() || !host.bytes().all(fits_host) || !path.bytes().all(fits_path) {
             return bad("is empty or has a character that no host or path has");
         }
         let dotted = host_name(host);
+        let inner = dotted.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+        let is_host = match inner {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => {
+                dotted.bytes().all(|b| !matches!(b, b'[' | b']' | b':'))
+                    && dotted.split('.').all(|label| !label.starts_with('-') && !label.ends_with('-'))
+            }
+        };
+        if !is_host {
+            return bad("has a host that is none");
+        }
         if dotted.is_empty() || dotted.ends_with('.') || dotted.starts_with('.') || find(rest, "..").is_some() {
             return bad("has no host, or an empty part between dots");
         }
@@ -85,11 +97,17 @@ impl Authority {
         &self.url
     }
 
+    /// Scheme, host and port.
+    pub(crate) fn origin(&self) -> &str {
+        let start = "https://".len();
+        let rest = self.url.get(start..).unwrap_or_default();
+        let end = rest.bytes().position(|b| b == b'/').unwrap_or(rest.len());
+        self.url.get(..start + end).unwrap_or_default()
+    }
+
     /// The host without its port.
     pub(crate) fn host(&self) -> &str {
-        let rest = self.url.get("https://".len()..).unwrap_or_default();
-        let end = rest.bytes().position(|b| b == b'/').unwrap_or(rest.len());
-        host_name(rest.get(..end).unwrap_or_default())
+        host_name(self.origin().get("https://".len()..).unwrap_or_default())
     }
 
     /// Whether the host needs nobody's word for it: one of Microsoft's, or one of a customer's own tenant there.
@@ -106,11 +124,14 @@ impl Authority {
         [&self.url, "/", tenant, version].concat()
     }
 
-    /// The authority of one region of this cloud.
+    /// The authority of one region of this cloud. An address has none.
     ///
     /// Source: msal 1.39.0, `application.py` (`_get_regional_authority`).
     pub(crate) fn in_region(&self, region: &str) -> Self {
         let host = self.host();
+        if host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok() {
+            return self.clone();
+        }
         let rest = self.url.get("https://".len() + host.len()..).unwrap_or_default();
         let host = if PUBLIC_HOSTS.contains(&host) { "login.microsoft.com" } else { host };
         Self { url: ["https://", region, ".", host, rest].concat() }
@@ -220,6 +241,12 @@ mod tests {
             "https://:443",
             "https://a%2fcanary",
             "https://https://canary",
+            "a]b",
+            "-",
+            "-canary.example",
+            "[canary]",
+            "[::1]canary.ciamlogin.com",
+            "[::1",
         ] {
             let error = parse(text).expect_err(text);
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
@@ -266,6 +293,9 @@ mod tests {
         assert_eq!(public.in_region("westus2").url(), "https://westus2.login.microsoft.com");
         let local = parse("localhost:8443/x").unwrap();
         assert_eq!(local.in_region("r").url(), "https://r.localhost:8443/x");
+        for address in ["https://[::1]:8443/x", "https://127.0.0.1"] {
+            assert_eq!(parse(address).unwrap().in_region("r").url(), address);
+        }
         let china = parse("login.partner.microsoftonline.cn").unwrap();
         assert_eq!(china.in_region("chinaeast2").url(), "https://chinaeast2.login.partner.microsoftonline.cn");
     }

@@ -11,14 +11,14 @@ use identity_core::{
     Error, ErrorKind, Platform, Result, Secret, TokenRequestOptions,
     date::parse_http_date,
     expiry::unix_seconds,
-    gate::Gate,
+    gate::{self, Gate},
     http::{Method, Proxy, Request, Response},
     retry::{self, RetryPolicy},
     text,
 };
 
 use crate::{
-    auth::{ClientAuthentication, ProofRequest},
+    auth::{ClientAuthentication, Proof, ProofRequest},
     authority::{Authority, check_ids, is_adfs},
     claims,
     discovery::{self, Discovery},
@@ -66,7 +66,7 @@ impl Grant<'_> {
     /// Nothing but the client's own proof: a token for the application itself.
     #[must_use]
     pub fn client_credentials() -> Self {
-        Self { kind: "client_credentials", parameters: Vec::new() }
+        Self { kind: CLIENT_CREDENTIALS, parameters: Vec::new() }
     }
 }
 
@@ -104,6 +104,9 @@ impl Client {
                 ));
             }
             cache.capacity = capacity;
+        }
+        if options.in_flight == Some(0) {
+            return Err(invalid("no request was allowed to be under way; expected at least 1".to_owned()));
         }
         platform.transport().check_https()?;
         Ok(Self {
@@ -168,31 +171,54 @@ impl Client {
     /// - Whatever the client authentication and the route say.
     pub async fn request(&self, grant: &Grant<'_>, ask: &Ask) -> Result<Fetched> {
         let tenant = if ask.tenant.is_empty() { self.tenants.own() } else { &ask.tenant };
-        let clock = self.platform.clock();
-        let start = clock.now();
-        let left = || RetryPolicy::ENTRA.budget.saturating_sub(clock.now().since(&start));
+        let clock = self.platform.clock().as_ref();
+        let start = clock.now().monotonic;
+        // By the clock that nobody sets, for the other one may be set right meanwhile.
+        let left = || RetryPolicy::ENTRA.budget.saturating_sub(clock.now().monotonic.saturating_duration_since(start));
         if let Some(discovery) = &self.discovery {
             let gate = self.gate(discovery::ORIGIN);
-            discovery.confirm(&self.platform, &gate, &self.authority, tenant).await?;
+            discovery.confirm(&self.platform, &gate, &self.authority, tenant, left).await?;
         }
-        let region = self.region.find(&self.platform).await;
+        // Only applications' own tokens come from regions. Source: msal 1.39.0, `application.py`.
+        let is_regional = grant.kind == CLIENT_CREDENTIALS;
+        let region = if is_regional { self.region.find(&self.platform).await } else { None };
         let regional = region.map(|region| self.authority.in_region(&region));
         let endpoint = regional.as_ref().unwrap_or(&self.authority).token_endpoint(tenant);
         let request_id = text::uuid(self.platform.random().as_ref());
         let claims = claims::merge(ask.claims.as_deref(), ask.cae);
         let scope = ask.scopes.join(" ");
         let mut skew = 0;
-        let mut renew = false;
+        let mut retries = RetryPolicy::ENTRA.retries;
+        let mut refused: Option<(Proof, Error)> = None;
         loop {
+            let mut request = Request::new(Method::Post, endpoint.as_str())
+                .header("accept", "application/json")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("client-request-id", request_id.as_str())
+                .header("x-ms-lib-capability", "retry-after, h429");
+            request.proxy = Proxy::Configured;
+            if let Some(route) = &self.route {
+                route.apply(&mut request)?;
+            }
+            let gate = self.gate(request.origin());
+            // Whoever makes the proof is not asked for one that cannot be sent.
+            gate.check(clock, left())?;
             let proof = match &self.authentication {
                 Some(authentication) => {
-                    let now = shift(clock.now().wall, skew);
-                    let mut wanted = ProofRequest::new(&endpoint, &self.client_id, tenant, now);
-                    (wanted.renew, wanted.context) = (renew, ask.context);
-                    Some(authentication.prove(&wanted).await?)
+                    let mut wanted =
+                        ProofRequest::new(&endpoint, &self.client_id, tenant, shift(clock.now().wall, skew));
+                    (wanted.renew, wanted.context) = (refused.is_some(), ask.context);
+                    let proof = gate::timeout(clock, left(), authentication.prove(&wanted)).await;
+                    Some(proof.filter(|_| !left().is_zero()).ok_or_else(too_late)??)
                 }
                 None => None,
             };
+            if let (Some((old, error)), Some(new)) = (&refused, &proof)
+                && old.secret().expose() == new.secret().expose()
+            {
+                // The same again would be refused again.
+                return Err(error.clone());
+            }
             let mut form: Vec<(&str, &str)> = vec![
                 ("client_id", &self.client_id),
                 ("grant_type", grant.kind),
@@ -202,18 +228,8 @@ impl Client {
             form.extend(claims.as_deref().map(|claims| ("claims", claims)));
             form.extend(grant.parameters.iter().map(|(name, value)| (*name, value.expose())));
             form.extend(proof.iter().flat_map(|proof| proof.parameters()));
-            let mut request = Request::new(Method::Post, endpoint.as_str())
-                .header("accept", "application/json")
-                .header("content-type", "application/x-www-form-urlencoded")
-                .header("client-request-id", request_id.as_str())
-                .header("x-ms-lib-capability", "retry-after, h429");
             request.body = Some(text::form(&form).into());
-            request.proxy = Proxy::Configured;
-            if let Some(route) = &self.route {
-                route.apply(&mut request)?;
-            }
-            let policy = RetryPolicy { budget: left(), ..RetryPolicy::ENTRA };
-            let gate = self.gate(request.origin());
+            let policy = RetryPolicy { budget: left(), retries, ..RetryPolicy::ENTRA };
             let answer = retry::send(&self.platform, &gate, &policy, &request, &outcome::verdict)
                 .await
                 .map_err(|error| name_origin(error, request.origin()).with_ids(Some(request_id.clone()), None))?;
@@ -231,13 +247,23 @@ impl Client {
                 }),
                 now,
             };
-            match outcome::judge(&answer, &circumstances) {
-                Err(error) if error.entra_codes().contains(&OUTSIDE_OF_ITS_TIME) && !renew && proof.is_some() => {
-                    renew = true;
-                    skew = server_is_ahead(&answer.response, unix_seconds(now.wall));
-                }
-                result => return result,
+            let error = match outcome::judge(&answer, &circumstances) {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => error,
+            };
+            if error.entra_codes().contains(&outcome::LOOP) {
+                gate.forbid(&now, &error, outcome::LOOP_PAUSE);
             }
+            // Another try is worth it once, and within the same limits.
+            retries = match retries.checked_sub(answer.attempts) {
+                Some(retries) if refused.is_none() && error.entra_codes().contains(&OUTSIDE_OF_ITS_TIME) => retries,
+                _ => return Err(error),
+            };
+            skew = server_is_ahead(&answer.response, unix_seconds(now.wall));
+            refused = match proof {
+                Some(proof @ Proof::Assertion(_)) => Some((proof, error)),
+                _ => return Err(error),
+            };
         }
     }
 
@@ -246,7 +272,8 @@ impl Client {
         if let Some((_, gate)) = gates.iter().find(|(known, _)| known == origin) {
             return gate.clone();
         }
-        let limit = self.options.in_flight.unwrap_or(IN_FLIGHT);
+        // What was chosen is for the authority, not for whom all authorities are asked about.
+        let limit = self.options.in_flight.filter(|_| origin != discovery::ORIGIN).unwrap_or(IN_FLIGHT);
         let gate = self.platform.gates().gate(origin, &self.client_id, limit);
         gates.push((origin.to_owned(), gate.clone()));
         gate
@@ -280,10 +307,17 @@ fn shift(time: std::time::SystemTime, seconds: i64) -> std::time::SystemTime {
     shifted.unwrap_or(time)
 }
 
+fn too_late() -> Error {
+    let seconds = RetryPolicy::ENTRA.budget.as_secs();
+    let message = format!("the proof of who the client is was not there within {seconds} s; nothing was sent");
+    Error::new(ErrorKind::Transport, message)
+}
+
 fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
+const CLIENT_CREDENTIALS: &str = "client_credentials";
 /// `AADSTS700024`: the client assertion is not within its valid time range.
 const OUTSIDE_OF_ITS_TIME: u32 = 700_024;
 /// The most requests under way to one authority. Source: our choice.

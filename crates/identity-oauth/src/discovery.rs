@@ -1,11 +1,14 @@
 //! Whether an authority that is none of Microsoft's hosts is one at all.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use identity_core::{
     Error, ErrorKind, Platform, Result,
     answer::Body,
-    gate::Gate,
+    gate::{Gate, Turns},
     http::{Method, Proxy, Request, Response},
     redact::excerpt,
     retry::{self, RetryPolicy, Verdict},
@@ -14,11 +17,18 @@ use identity_core::{
 
 use crate::authority::Authority;
 
-/// Asks once; what was found out holds as long as the credential lives. That nobody could be asked is not remembered.
+/// Asks once, for all who wait; what was found out holds as long as the credential lives. That nobody could be asked is not
+/// remembered.
 #[derive(Debug, Default)]
-pub(crate) struct Discovery(Mutex<Option<Result<()>>>);
+pub(crate) struct Discovery {
+    /// Whether the authority is known.
+    found: Mutex<Option<bool>>,
+    turns: Turns,
+}
 
 impl Discovery {
+    /// Takes `budget` at most.
+    ///
     /// # Errors
     ///
     /// - `InvalidArgument` if the authority is not known.
@@ -29,21 +39,39 @@ impl Discovery {
         gate: &Gate,
         authority: &Authority,
         tenant: &str,
+        budget: impl Fn() -> Duration,
     ) -> Result<()> {
-        let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(found) = found {
-            return found;
+        let look = || *self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = look();
+        let _turn = if found.is_none() { Some(self.turns.take().await) } else { None };
+        if found.is_none() {
+            found = look();
         }
-        let result = ask(platform, gate, authority, tenant).await;
-        if result.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::InvalidArgument) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result.clone());
+        let is_known = match found {
+            Some(found) => found,
+            None => {
+                let is_known = ask(platform, gate, authority, tenant, budget()).await?;
+                *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(is_known);
+                is_known
+            }
+        };
+        if is_known {
+            return Ok(());
         }
-        result
+        Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "{} is not an authority that Microsoft knows, so nothing was sent to it; correct it, or if you trust this host call disable_instance_discovery()",
+                authority.host()
+            ),
+        ))
     }
 }
 
+/// Whether the authority is known.
+///
 /// Source: msal 1.39.0, `authority.py` (`_instance_discovery`).
-async fn ask(platform: &Platform, gate: &Gate, authority: &Authority, tenant: &str) -> Result<()> {
+async fn ask(platform: &Platform, gate: &Gate, authority: &Authority, tenant: &str, budget: Duration) -> Result<bool> {
     let endpoint = [authority.url(), "/", tenant, "/oauth2/v2.0/authorize"].concat();
     let query = text::form(&[("api-version", "1.0"), ("authorization_endpoint", &endpoint)]);
     let url = [ORIGIN, "/common/discovery/instance?", &query].concat();
@@ -53,35 +81,41 @@ async fn ask(platform: &Platform, gate: &Gate, authority: &Authority, tenant: &s
         408 | 429 | 500.. => Verdict::Retry,
         _ => Verdict::Final,
     };
-    let answer = retry::send(platform, gate, &RetryPolicy::ENTRA, &request, &judge).await.map_err(|error| {
+    let policy = RetryPolicy { budget, ..RetryPolicy::ENTRA };
+    let answer = retry::send(platform, gate, &policy, &request, &judge).await.map_err(|error| {
         error.with_context(&format!("it could not be found out whether {} is an authority", authority.host()))
     })?;
     let response = &answer.response;
     let body = Body::parse(&NAMES, response.body(), response.is_json());
     let error = body.text("error");
-    let kind = match (&error, response.status()) {
-        (None, 200) if body.text("tenant_discovery_endpoint").is_some() => return Ok(()),
-        (Some(error), _) if error == "invalid_instance" => {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!(
-                    "{} is not an authority that Microsoft knows, so nothing was sent to it; correct it, or if you trust this host call disable_instance_discovery()",
-                    authority.host()
-                ),
-            ));
-        }
-        (_, status) if answer.exhausted || status == 429 || status >= 500 => ErrorKind::Transport,
-        (Some(_), _) => ErrorKind::AuthenticationFailed,
-        _ => ErrorKind::Protocol,
+    let (kind, why) = match (&error, response.status(), body.text("tenant_discovery_endpoint")) {
+        (None, 200, Some(endpoint)) if is_at(&endpoint, authority) => return Ok(true),
+        (None, 200, Some(_)) => (ErrorKind::Protocol, ", which names an endpoint that is not there"),
+        (Some(error), ..) if error == "invalid_instance" => return Ok(false),
+        (_, status, _) if answer.exhausted || status == 429 || status >= 500 => (ErrorKind::Transport, ""),
+        (Some(_), ..) => (ErrorKind::AuthenticationFailed, ""),
+        _ => (ErrorKind::Protocol, ""),
     };
     let said = excerpt(body.failure().as_bytes(), &[]);
     let message = format!(
-        "it could not be found out whether {} is an authority: {ORIGIN} answered HTTP {}{}{said}",
+        "it could not be found out whether {} is an authority: {ORIGIN} answered HTTP {}{why}{}{said}",
         authority.host(),
         response.status(),
         if said.is_empty() { "" } else { ": " }
     );
-    Err(Error::new(kind, message).with_http_status(response.status()).with_entra_codes(text::entra_codes(&said)))
+    let error = Error::new(kind, message).with_http_status(response.status());
+    let error = error.with_entra_codes(text::entra_codes(&said));
+    Err(match answer.retry_after {
+        Some(wait) => error.with_retry_after(wait),
+        None => error,
+    })
+}
+
+/// Whether a URL is one of the authority's own host and port.
+fn is_at(url: &str, authority: &Authority) -> bool {
+    let origin = authority.origin();
+    let (start, rest) = url.split_at_checked(origin.len()).unwrap_or_default();
+    start.eq_ignore_ascii_case(origin) && rest.starts_with('/')
 }
 
 pub(crate) const ORIGIN: &str = "https://login.microsoftonline.com";

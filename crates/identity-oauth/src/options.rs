@@ -1,9 +1,9 @@
 //! What every credential of a token endpoint can be told.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// Options that all credentials of a token endpoint have; their builders' setters of the same names say what each does.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ClientOptions {
     pub(crate) authority: Option<String>,
     pub(crate) allowed_tenants: Option<Vec<String>>,
@@ -54,6 +54,24 @@ impl ClientOptions {
     /// See the builders' `require_granted_scopes`.
     pub fn require_granted_scopes(&mut self) {
         self.wants_all_scopes = true;
+    }
+}
+
+/// An authority is shown without what could be a password in it.
+impl fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_password = |text: &str| text.bytes().any(|b| b == b'@');
+        let authority = self.authority.as_deref().map(|text| if has_password(text) { "***" } else { text });
+        f.debug_struct("ClientOptions")
+            .field("authority", &authority)
+            .field("additionally_allowed_tenants", &self.allowed_tenants)
+            .field("disable_instance_discovery", &self.is_discovery_disabled)
+            .field("region", &self.region)
+            .field("failure_memory", &self.failure_memory)
+            .field("cache_capacity", &self.capacity)
+            .field("max_in_flight", &self.in_flight)
+            .field("require_granted_scopes", &self.wants_all_scopes)
+            .finish()
     }
 }
 
@@ -122,8 +140,8 @@ macro_rules! client_options {
             self
         }
 
-        /// Sets how many requests to the authority may be under way at a time; the others wait their turn. The default is 64.
-        /// All credentials of a platform share it for one host: the first one's setting holds.
+        /// Sets how many requests to the authority may be under way at a time, 1 at least; the others wait their turn. The
+        /// default is 64. All credentials of a platform share it for one host: the first one's setting holds.
         #[must_use]
         pub fn max_in_flight(mut self, requests: usize) -> Self {
             self.options.max_in_flight(requests);

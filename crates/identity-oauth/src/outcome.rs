@@ -37,9 +37,11 @@ pub(crate) fn verdict(response: &Response) -> Verdict {
         // What ends in a brace is not read for this: a flat answer that was cut does not.
         200 if !response.body().ends_with(b"}") && matches!(parse(response), Body::Cut) => Verdict::Retry,
         408 | 429 | 500.. => Verdict::Retry,
-        400..500 if parse(response).text("error").is_some_and(|error| PASSING.contains(&error.as_str())) => {
-            Verdict::Retry
-        }
+        400..500 => match parse(response) {
+            Body::Cut if response.is_json() => Verdict::Retry,
+            body if body.text("error").is_some_and(|error| PASSING.contains(&error.as_str())) => Verdict::Retry,
+            _ => Verdict::Final,
+        },
         _ => Verdict::Final,
     }
 }
@@ -66,11 +68,17 @@ pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Resul
     let mut said = body.failure();
     let is_oauth = body.text("error").is_some();
     let is_passing = body.text("error").is_some_and(|error| PASSING.contains(&error.as_str()));
-    let codes = text::entra_codes(&said);
+    let mut codes = text::entra_codes(&said);
+    for code in body.numbers("error_codes") {
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
     let (kind, why) = match (status, &body) {
         (408 | 429 | 500.., _) => (Transport, "it is in trouble or too busy; try again later"),
         (400..500, _) if is_passing => (Transport, "it is in trouble or too busy; try again later"),
         (200, Body::Cut) => (Transport, "the answer is cut short"),
+        (400..500, Body::Cut) if response.is_json() => (Transport, "the answer is cut short"),
         (_, Body::Deep) => (Protocol, "the JSON of the answer nests too deeply"),
         (400..500, Body::Object(_)) if is_oauth => (AuthenticationFailed, "it refuses the request"),
         (200, Body::Object(_)) if is_oauth => (Protocol, "the answer is an error that calls itself a success"),
@@ -171,12 +179,13 @@ fn parse(response: &Response) -> Body<'_, { NAMES.len() }> {
 }
 
 /// Every field that is read.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "access_token",
     "claims",
     "code",
     "correlation_id",
     "error",
+    "error_codes",
     "error_description",
     "expires_in",
     "expires_on",
@@ -193,6 +202,6 @@ const NAMES: [&str; 13] = [
 const PASSING: [&str; 2] = ["temporarily_unavailable", "server_error"];
 
 /// `AADSTS50196`: the service detected a client that asks in a loop.
-const LOOP: u32 = 50_196;
+pub(crate) const LOOP: u32 = 50_196;
 /// How long such a client is kept from asking. Source: our choice.
-const LOOP_PAUSE: Duration = Duration::from_secs(300);
+pub(crate) const LOOP_PAUSE: Duration = Duration::from_secs(300);

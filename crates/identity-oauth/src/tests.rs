@@ -17,6 +17,7 @@ use identity_core::{
 use crate::{AppClient, Client, ClientAuthentication, ClientOptions, Proof, ProofRequest, Route};
 
 mod damage;
+mod patience;
 mod refresh;
 mod requests;
 

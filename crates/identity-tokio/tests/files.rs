@@ -140,6 +140,31 @@ mod unix {
         }
     }
 
+    #[test]
+    fn it_is_known_whether_every_user_may_read_a_file() {
+        let folder = folder("modes");
+        let (file, link) = (folder.join("file"), folder.join("link"));
+        fs::write(&file, "x").unwrap();
+        symlink("file", &link).unwrap();
+        for (mode, expected) in [
+            (0o644, true),
+            (0o604, true),
+            (0o444, true),
+            (0o600, false),
+            (0o640, false),
+            (0o400, false),
+            (0o660, false),
+        ] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            for path in [&file, &link] {
+                assert_eq!(env_seam().is_world_readable(path), expected, "{mode:o} {}", path.display());
+            }
+        }
+        for path in [folder.join("missing"), file.join("below"), PathBuf::from("a\0b")] {
+            assert!(!env_seam().is_world_readable(&path), "{}", path.display());
+        }
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn a_file_that_holds_more_than_it_says_is_left_at_the_limit() {

@@ -9,6 +9,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use identity_core::http::{Method, Request};
@@ -21,6 +22,7 @@ use self::support::{
 
 const CHILD_TARGET: &str = "IDENTITY_TOKIO_TEST_TARGET";
 const CHILD_CA: &str = "IDENTITY_TOKIO_TEST_CA";
+const CHILD_NEXT: &str = "IDENTITY_TOKIO_TEST_NEXT";
 
 /// Not a test by itself: what the next ones run in a process with other variables.
 #[tokio::test]
@@ -37,10 +39,38 @@ async fn child_sends_one_request() {
     }
 }
 
+/// Not a test by itself: roots that change in a process that runs.
+#[tokio::test]
+async fn child_sees_its_roots_change() {
+    let (Ok(url), Some(next)) = (env::var(CHILD_TARGET), env::var_os(CHILD_NEXT)) else { return };
+    let file = env::var_os("SSL_CERT_FILE").unwrap();
+    let platform = identity_tokio::platform();
+    let ask = async |when: &str| match send_by(&platform, quick(Request::new(Method::Get, &*url))).await {
+        Ok(answer) => println!("{when}: status {}", answer.status()),
+        Err(error) => println!("{when}: {:?}: {error}", error.kind()),
+    };
+    ask("before").await;
+    // Roots are read again only so often.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+    ask("unchanged").await;
+    fs::rename(next, file).unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+    ask("changed").await;
+    ask("again").await;
+}
+
 /// What a process with these variables says of a request.
 fn child(url: &str, variables: &[(&str, &Path)]) -> String {
+    run("child_sends_one_request", url, variables)
+}
+
+fn run(what: &str, url: &str, variables: &[(&str, &Path)]) -> String {
     let mut child = Command::new(env::current_exe().unwrap());
-    child.args(["--exact", "child_sends_one_request", "--nocapture"]).env(CHILD_TARGET, url);
+    child.args(["--exact", what, "--nocapture"]).env(CHILD_TARGET, url);
     child.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
     let output = child.envs(variables.iter().copied()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -71,6 +101,23 @@ fn the_variables_of_openssl_say_where_the_roots_are() {
     let said = child(&server.url(), &[("SSL_CERT_FILE", &place("other.pem"))]);
     assert!(said.contains("Refused"), "{said}");
     fs::remove_dir_all(folder).unwrap();
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn roots_that_change_are_read_again_when_an_issuer_is_unknown() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let server = TlsServer::plain(new.sign(&["localhost"], |_| {}).config());
+    let (file, next) = (place("changing.pem"), place("changing.next"));
+    fs::write(&file, old.pem()).unwrap();
+    fs::write(&next, old.pem() + &new.pem()).unwrap();
+    let variables = [("SSL_CERT_FILE", &*file), (CHILD_NEXT, &next)];
+    let said = run("child_sees_its_roots_change", &server.url(), &variables);
+    for word in ["before: Tls: ", "unchanged: Tls: ", "unknown issuer", "changed: status 200", "again: status 200"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    // Two that were refused, one more when the roots had changed, and the one that is kept.
+    assert_eq!((server.server.connections(), server.handshakes(), server.requests()), (4, 1, 2), "{said}");
     fs::remove_file(file).unwrap();
 }
 

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use identity_core::{
     BoxFuture, CallContext, Error, ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture,
@@ -15,7 +15,9 @@ pub trait Assertion: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Whatever prevents it; the error reaches the caller of `get_token` as it is, and a chain decides by its kind.
+    /// Whatever prevents it; the error reaches the caller of `get_token` with its kind, by which a chain decides, and says
+    /// that it was the assertion that could not be had. One that takes longer than what is left of the 45 s of a token
+    /// request is not waited for.
     fn assertion<'a>(&'a self, request: &'a AssertionRequest<'a>) -> BoxFuture<'a, Result<Secret>>;
 }
 
@@ -29,7 +31,10 @@ pub struct AssertionRequest<'a> {
     pub client_id: &'a str,
     /// The tenant whose token is asked for.
     pub tenant_id: &'a str,
-    /// Whether the last one was refused as outside of its time: what is remembered is of no use.
+    /// Now, by the service's clock where an answer showed that this machine's is wrong: for those who sign themselves.
+    pub now: SystemTime,
+    /// Whether the last one was refused as outside of its time: what is remembered is of no use, and the same one is not
+    /// sent again.
     pub renew: bool,
     /// How patient the caller is.
     pub context: CallContext,
@@ -49,7 +54,8 @@ where
 /// another tenant.
 ///
 /// The application needs a federated credential that names the identity: issuer
-/// `https://login.microsoftonline.com/{tenant}/v2.0`, subject the identity's object id, audience as the scope below.
+/// `https://login.microsoftonline.com/{tenant}/v2.0`, subject the identity's object id, audience
+/// `api://AzureADTokenExchange`, which is the scope below without its `/.default`.
 ///
 /// Source: <https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity>.
 #[derive(Clone, Debug)]
@@ -75,10 +81,14 @@ impl TokenAssertion {
 }
 
 impl Assertion for TokenAssertion {
-    /// Gets a token, remembered or new, as patiently as the caller is.
+    /// Gets a token, as patiently as the caller is: a remembered one, unless that was refused.
     fn assertion<'a>(&'a self, request: &'a AssertionRequest<'a>) -> BoxFuture<'a, Result<Secret>> {
         Box::pin(async move {
-            let options = TokenRequestOptions::new().with_context(request.context);
+            let mut options = TokenRequestOptions::new().with_context(request.context);
+            if request.renew {
+                // Claims, also none at all, are never answered from memory.
+                options = options.with_claims("{}");
+            }
             let token = self.credential.get_token(&[&self.scope], Some(&options)).await?;
             Ok(Secret::new(token.secret()))
         })
@@ -126,7 +136,7 @@ impl TokenCredential for ClientAssertionCredential {
     ///
     /// # Errors
     ///
-    /// What the [`Assertion`] says, as it is, and [`ErrorKind::InvalidArgument`] if what it gives is no token; else as for
+    /// What the [`Assertion`] says, with its kind, and [`ErrorKind::InvalidArgument`] if what it gives is no token; else as for
     /// [`ClientSecretCredential`](crate::ClientSecretCredential).
     fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
         self.0.get(scopes, options)
@@ -199,10 +209,17 @@ impl ClientAuthentication for Callback {
                 token_endpoint: request.token_endpoint,
                 client_id: request.client_id,
                 tenant_id: request.tenant,
+                now: request.now,
                 renew: request.renew,
                 context: request.context,
             };
-            let assertion = self.0.assertion(&request).await?;
+            let assertion = self.0.assertion(&request).await.map_err(|error| match error.credential() {
+                "" => error.with_context("the assertion"),
+                name => {
+                    let context = ["the assertion of ", name].concat();
+                    error.with_context(&context)
+                }
+            })?;
             if !check::is_token(assertion.expose()) {
                 let message = "the assertion is empty or has a character that no token has, such as a line break";
                 return Err(Error::new(ErrorKind::InvalidArgument, message));

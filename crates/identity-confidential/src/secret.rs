@@ -80,7 +80,7 @@ impl ClientSecretCredentialBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidArgument`] for a tenant id, client id or secret that is empty or malformed, an authority or
+    /// [`ErrorKind::InvalidArgument`] for a tenant id or client id that is empty or malformed, an empty secret, an authority or
     /// region that is none, a failure memory of more than 60 seconds, a cache for no token, a variable that is malformed,
     /// and if the platform's transport cannot speak `https`.
     pub fn build_with(self, platform: &Platform) -> Result<ClientSecretCredential> {

@@ -28,7 +28,8 @@ pub trait ClientAuthentication: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ProofRequest<'a> {
-    /// The URL that the request is sent to: the audience of an assertion that the client signs itself.
+    /// The URL that the request is sent to, but for a [`Route`](crate::Route): the audience of an assertion that the client
+    /// signs itself.
     pub token_endpoint: &'a str,
     /// The application.
     pub client_id: &'a str,

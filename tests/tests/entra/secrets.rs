@@ -1,12 +1,13 @@
 use identity_confidential::{ClientSecretCredential, ClientSecretCredentialBuilder};
 use identity_core::{
-    ErrorKind::{AuthenticationFailed, InvalidArgument},
+    ErrorKind::{AuthenticationFailed, InvalidArgument, Transport},
     TokenRequestOptions,
 };
 use identity_emulator::{
-    Answer, DISABLED_CLIENT_ID, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET, OTHER_TENANT_ID, Source, TENANT_DOMAIN,
-    TENANT_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
+    Answer, DISABLED_CLIENT_ID, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET, OTHER_TENANT_ID, ServerCertificate, Source,
+    TENANT_DOMAIN, TENANT_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
 };
+use identity_tokio::{Roots, TransportOptions};
 use serde_json::{Value, json};
 
 use crate::world::{STORAGE, VAULT, World};
@@ -95,4 +96,41 @@ fn trouble_of_the_service_is_waited_out() {
     faults.next(Source::Entra, Answer::status(429).with_header("retry-after", "1"));
     world.claims(&credential, STORAGE);
     world.end(&[(Source::Entra, 3)]);
+}
+
+#[test]
+fn a_server_that_proves_nothing_gets_nothing_and_costs_no_token_that_is_remembered() {
+    let world = World::new();
+    // Without kept connections, which would not look at the certificate again.
+    let options = TransportOptions::new().roots(Roots::None).ca_pem(world.emulator.ca_pem()).no_proxy();
+    let platform = options.max_idle_per_host(0).platform().unwrap();
+    let platform = platform.with_env(world.platform(Source::Entra).env().clone());
+    let build = || secret(TENANT_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET).build_with(&platform).unwrap();
+    let accepted = || world.emulator.connections(Source::Entra).accepted;
+    let mut requests = 0;
+    for (certificate, words) in [
+        (ServerCertificate::Expired, &["has expired", "local clock is ahead"][..]),
+        (ServerCertificate::NotYetValid, &["is not valid yet", "is the local clock right?"]),
+        (ServerCertificate::OtherName, &["is for another name than", "other.emulator.example"]),
+        (ServerCertificate::SelfSigned, &["comes from an unknown issuer", "CA file"]),
+    ] {
+        let credential = build();
+        world.claims(&credential, STORAGE);
+        world.emulator.show_certificate(certificate).unwrap();
+        let before = accepted();
+        let error = world.refusal_of(&credential, VAULT, None, Transport, 0);
+        let text = error.to_string();
+        assert!(words.iter().all(|word| text.contains(word)) && text.contains("localhost"), "{certificate:?}: {text}");
+        assert_eq!(error.http_status(), None, "{text}");
+        // What is remembered needs no connection.
+        for _ in 0..2 {
+            world.claims(&credential, STORAGE);
+        }
+        assert_eq!(accepted() - before, 1, "{certificate:?}: {text}");
+        world.emulator.show_certificate(ServerCertificate::Good).unwrap();
+        world.claims(&build(), VAULT);
+        requests += 2;
+        assert_eq!(world.count(Source::Entra), requests, "{certificate:?}");
+    }
+    world.end(&[(Source::Entra, requests)]);
 }

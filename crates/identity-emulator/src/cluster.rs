@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::directory::{KUBERNETES_ISSUER, KUBERNETES_SUBJECT};
 use crate::entra::{BINDING_AUDIENCE, EXCHANGE_AUDIENCE};
-use crate::files;
+use crate::files::{Kind, check};
 use crate::lock;
 use crate::shared::Shared;
 use crate::text::epoch_seconds;
@@ -44,15 +44,22 @@ impl Shared {
         lifetime: Duration,
     ) -> io::Result<PathBuf> {
         let token = self.kubernetes_token(subject, audience, lifetime)?;
-        files::project(directory, TOKEN, &token, &self.signer.random_hex::<8>()?)
+        self.files.project(directory, TOKEN, &token, &self.signer.random_hex::<8>()?)
     }
 
-    /// Writes all files that clients read.
+    /// Writes all files that clients read, or none if one of somebody else is in the way.
     pub(crate) fn write_files(&self) -> io::Result<()> {
-        self.files.write(CA, &self.authority.ca_pem())?;
-        self.files.write(CLIENT, &format!("{TEST_CERTIFICATE_PEM}{TEST_KEY_PEM}"))?;
-        self.files.write(BINDING_CA, &self.binding.ca_pem())?;
-        self.rotate_tokens()
+        for (name, kind) in [(CA, Kind::Ca), (CLIENT, Kind::Client), (BINDING_CA, Kind::Ca)] {
+            check(&self.files.path(name), kind)?;
+        }
+        self.rotate_tokens()?;
+        self.write_file(CA, &self.authority.ca_pem(), Kind::Ca)?;
+        self.write_file(CLIENT, &format!("{TEST_CERTIFICATE_PEM}{TEST_KEY_PEM}"), Kind::Client)?;
+        self.write_file(BINDING_CA, &self.binding.ca_pem(), Kind::Ca)
+    }
+
+    fn write_file(&self, name: &str, content: &str, kind: Kind) -> io::Result<()> {
+        self.files.write(name, content, kind, &self.signer.random_hex::<8>()?)
     }
 
     /// Writes new tokens of the service account.
@@ -66,12 +73,12 @@ impl Shared {
 
     pub(crate) fn rotate_ca(&self) -> io::Result<()> {
         self.authority.rotate()?;
-        self.files.write(CA, &self.authority.ca_pem())
+        self.write_file(CA, &self.authority.ca_pem(), Kind::Ca)
     }
 
     pub(crate) fn rotate_binding_ca(&self) -> io::Result<()> {
         self.binding.rotate()?;
-        self.files.write(BINDING_CA, &self.binding.ca_pem())
+        self.write_file(BINDING_CA, &self.binding.ca_pem(), Kind::Ca)
     }
 
     pub(crate) fn set_skew(&self, seconds: i64) {

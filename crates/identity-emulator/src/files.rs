@@ -1,14 +1,23 @@
 //! The files that clients read: certificates and tokens.
 
+mod ours;
+mod stale;
+
+use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Mutex;
+
+use crate::lock;
+pub(crate) use ours::{Kind, check};
 
 /// A directory for files, which goes when dropped unless somebody else chose it.
 pub(crate) struct Files {
     directory: PathBuf,
     is_ours: bool,
+    /// One token is exchanged at a time.
+    projecting: Mutex<()>,
 }
 
 impl Files {
@@ -19,8 +28,8 @@ impl Files {
             Some(directory) => directory,
             None => {
                 let all = std::env::temp_dir();
-                remove_stale(&all);
-                all.join(format!("{PREFIX}{}-{}", std::process::id(), random()?))
+                stale::remove(&all);
+                all.join(stale::name(&random()?))
             }
         };
         let mut maker = fs::DirBuilder::new();
@@ -30,15 +39,61 @@ impl Files {
         maker.create(&directory).map_err(|error| about(&directory, &error))?;
         // Clients may run in another directory.
         let directory = std::path::absolute(directory)?;
-        Ok(Self { directory, is_ours })
+        Ok(Self { directory, is_ours, projecting: Mutex::default() })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    pub(crate) fn write(&self, name: &str, content: &str) -> io::Result<()> {
-        write(&self.path(name), content)
+    /// Writes a file, in place of an older one of that kind; `version` as for [`replace`].
+    pub(crate) fn write(&self, name: &str, content: &str, kind: Kind, version: &str) -> io::Result<()> {
+        replace(&self.path(name), content, kind, version)
+    }
+
+    /// Writes a file below a directory as a kubelet does, so that it can be exchanged at one stroke, and gives its path.
+    ///
+    /// `version` consists of 16 hexadecimal digits. What somebody else has put there is refused, not replaced.
+    ///
+    /// Source: `AtomicWriter` of Kubernetes, `pkg/volume/util/atomic_writer.go`, which documents this layout.
+    pub(crate) fn project(&self, directory: &Path, name: &str, content: &str, version: &str) -> io::Result<PathBuf> {
+        let _one = lock(&self.projecting);
+        fs::create_dir_all(directory).map_err(|error| about(directory, &error))?;
+        let path = directory.join(name);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::symlink;
+
+            let (data, link) = (directory.join(DATA), Path::new(DATA).join(name));
+            let old = existing_link(&data)?;
+            if old.as_deref().is_some_and(|old| payload(old).is_none()) {
+                return Err(ours::refusal(&data));
+            }
+            if existing_link(&path)?.is_some_and(|old| old != link) {
+                return Err(ours::refusal(&path));
+            }
+            let new_payload = format!("..{version}");
+            fs::create_dir(directory.join(&new_payload)).map_err(|error| about(directory, &error))?;
+            let file = directory.join(&new_payload).join(name);
+            create(&file, content, None).map_err(|error| about(&file, &error))?;
+            let new = directory.join("..data_tmp");
+            if existing_link(&new)?.is_some() {
+                // Whoever wrote it was killed.
+                fs::remove_file(&new).map_err(|error| about(&new, &error))?;
+            }
+            let swapped = symlink(&new_payload, &new).and_then(|()| fs::rename(&new, &data));
+            swapped.map_err(|error| about(&data, &error))?;
+            match symlink(&link, &path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(about(&path, &error)),
+                _ => {}
+            }
+            if let Some(old) = old.as_deref().and_then(payload) {
+                remove_payload(&directory.join(old), name);
+            }
+        }
+        #[cfg(not(unix))]
+        replace(&path, content, Kind::Token, version)?;
+        Ok(path)
     }
 }
 
@@ -51,72 +106,69 @@ impl Drop for Files {
     }
 }
 
-/// Removes the directories of emulators that were killed more than an hour ago, where that can be told (Linux).
+/// Where a link leads; `None` if there is nothing.
 ///
-/// The hour is for processes that this one cannot see.
-fn remove_stale(all: &Path) {
-    let processes = Path::new("/proc");
-    let Ok(entries) = fs::read_dir(all) else { return };
-    if !processes.join("self").exists() {
-        return;
-    }
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
-        let modified = entry.metadata().and_then(|data| data.modified()).ok();
-        let age = modified.and_then(|time| time.elapsed().ok()).unwrap_or_default();
-        if owner.is_some_and(|owner| !processes.join(owner.to_string()).exists()) && age > STALE {
-            // Somebody else may be faster, or it may be somebody else's.
-            let _ = fs::remove_dir_all(entry.path());
-        }
+/// # Errors
+///
+/// Something is there that is no link.
+#[cfg(unix)]
+fn existing_link(path: &Path) -> io::Result<Option<PathBuf>> {
+    match fs::read_link(path) {
+        Ok(target) => Ok(Some(target)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(ours::refusal(path)),
+        Err(error) => Err(about(path, &error)),
     }
 }
 
-const PREFIX: &str = "identity-emulator-";
-const STALE: Duration = Duration::from_secs(3_600);
+/// The name of a directory, if it is one that [`Files::project`] gives: nothing that leads elsewhere.
+#[cfg(unix)]
+fn payload(target: &Path) -> Option<&str> {
+    let name = target.to_str()?;
+    let digits = name.strip_prefix("..")?;
+    let is_version = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_version.then_some(name)
+}
 
-/// Writes a file so that a reader sees the old content or the new.
-pub(crate) fn write(path: &Path, content: &str) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+/// Removes a directory that holds that file and nothing else, if it is no link. A reader that has the file open keeps it.
+#[cfg(unix)]
+fn remove_payload(directory: &Path, name: &str) {
+    if fs::symlink_metadata(directory).is_ok_and(|data| data.is_dir()) {
+        let _ = fs::remove_file(directory.join(name));
+        // With anything else in it, it stays.
+        let _ = fs::remove_dir(directory);
+    }
+}
+
+/// Writes a file so that a reader sees the old content or the new; what is no older file of that kind is refused.
+///
+/// `version` makes the name of the file in between one that nobody can guess.
+pub(crate) fn replace(path: &Path, content: &str, kind: Kind, version: &str) -> io::Result<()> {
+    check(path, kind)?;
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{version}"));
     let new = path.with_file_name(name);
-    let written = fs::write(&new, content).and_then(|()| fs::rename(&new, path));
-    written.map_err(|error| about(path, &error))
+    create(&new, content, None).map_err(|error| about(path, &error))?;
+    fs::rename(&new, path).map_err(|error| {
+        let _ = fs::remove_file(&new);
+        about(path, &error)
+    })
 }
 
-/// Writes a file below a directory as a kubelet does, so that it can be exchanged at one stroke, and gives its path.
-///
-/// Source: `AtomicWriter` of Kubernetes, `pkg/volume/util/atomic_writer.go`, which documents this layout.
-pub(crate) fn project(directory: &Path, name: &str, content: &str, version: &str) -> io::Result<PathBuf> {
-    fs::create_dir_all(directory).map_err(|error| about(directory, &error))?;
-    let path = directory.join(name);
+/// Writes a file that is not there yet, not even as a link; `mode` is that of Unix, less the umask.
+pub(crate) fn create(path: &Path, content: &str, mode: Option<u32>) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::symlink;
-
-        let data = directory.join("..data");
-        let old = fs::read_link(&data).ok();
-        let payload = format!("..{version}");
-        fs::create_dir(directory.join(&payload)).map_err(|error| about(directory, &error))?;
-        write(&directory.join(&payload).join(name), content)?;
-        let new = directory.join("..data_tmp");
-        let swapped = symlink(&payload, &new).and_then(|()| fs::rename(&new, &data));
-        swapped.map_err(|error| about(&data, &error))?;
-        match symlink(Path::new("..data").join(name), &path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(about(&path, &error)),
-            _ => {}
-        }
-        if let Some(old) = old {
-            // A reader that has it open keeps it.
-            let _ = fs::remove_dir_all(directory.join(old));
-        }
-    }
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode.unwrap_or(0o666));
     #[cfg(not(unix))]
-    {
-        let _ = version;
-        write(&path, content)?;
-    }
-    Ok(path)
+    let _ = mode;
+    let mut file = options.open(path)?;
+    file.write_all(content.as_bytes()).inspect_err(|_| {
+        // Half a file is worse than none.
+        let _ = fs::remove_file(path);
+    })
 }
 
 /// The error with the path that it is about.
@@ -124,31 +176,105 @@ pub(crate) fn about(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
+#[cfg(unix)]
+const DATA: &str = "..data";
+
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
+    const FIRST: &str = "0123456789abcdef";
+    const SECOND: &str = "fedcba9876543210";
+
+    /// A directory of a test, and the files of an emulator in it.
+    fn place(name: &str) -> (PathBuf, Files) {
+        let all = std::env::temp_dir().join(format!("emulator-files-{name}-{}", std::process::id()));
+        let files = Files::new(Some(all.join("mine")), || unreachable!("it is chosen")).unwrap();
+        (all, files)
+    }
+
     #[test]
-    #[cfg(target_os = "linux")]
-    fn only_what_the_dead_left_long_ago_is_removed() {
-        let all = std::env::temp_dir().join(format!("stale-{}", std::process::id()));
-        let make = |name: &str, hours: u64| {
-            let path = all.join(name);
-            fs::create_dir_all(&path).unwrap();
-            let time = std::time::SystemTime::now() - Duration::from_secs(3_600 * hours);
-            fs::File::open(&path).unwrap().set_modified(time).unwrap();
-            path
-        };
-        // No process has this number: the kernel's limit is 4,194,304.
-        let dead = make("identity-emulator-4000000000-a", 2);
-        let kept = [
-            make("identity-emulator-4000000000-b", 0),
-            make(&format!("identity-emulator-{}-c", std::process::id()), 2),
-            make("identity-emulator-x", 2),
-            make("other-4000000000-d", 2),
-        ];
-        remove_stale(&all);
-        assert!(!dead.exists() && kept.iter().all(|path| path.exists()));
+    fn a_link_that_leads_elsewhere_is_refused_and_nothing_is_removed() {
+        let (all, files) = place("elsewhere");
+        let precious = all.join("precious");
+        let pod = files.path("pod");
+        fs::create_dir_all(&precious).unwrap();
+        fs::create_dir_all(pod.join("..theirs")).unwrap();
+        fs::write(precious.join("work.txt"), "x").unwrap();
+        fs::write(pod.join("..theirs/work.txt"), "x").unwrap();
+        for target in [precious.to_str().unwrap(), "../..", "../../precious", "..", "..theirs", "theirs"] {
+            symlink(target, pod.join(DATA)).unwrap();
+            let error = files.project(&pod, "token", "new", FIRST).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{target}: {error}");
+            fs::remove_file(pod.join(DATA)).unwrap();
+            assert!(precious.join("work.txt").exists() && pod.join("..theirs/work.txt").exists(), "{target}");
+        }
+        fs::remove_dir_all(&all).unwrap();
+    }
+
+    #[test]
+    fn of_an_old_directory_only_the_token_is_removed() {
+        let (all, files) = place("old");
+        let pod = files.path("pod");
+        let path = files.project(&pod, "token", "one", FIRST).unwrap();
+        let old = pod.join(format!("..{FIRST}"));
+        fs::write(old.join("work.txt"), "x").unwrap();
+        assert_eq!(files.project(&pod, "token", "two", SECOND).unwrap(), path);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert!(old.join("work.txt").exists() && !old.join("token").exists());
+        // The name of an old directory, but a link: what it leads to stays.
+        let precious = all.join("precious");
+        fs::create_dir_all(&precious).unwrap();
+        fs::write(precious.join("token"), "x").unwrap();
+        fs::remove_dir_all(&old).unwrap();
+        symlink(&precious, &old).unwrap();
+        fs::remove_file(pod.join(DATA)).unwrap();
+        symlink(old.file_name().unwrap(), pod.join(DATA)).unwrap();
+        files.project(&pod, "token", "three", "0000000000000000").unwrap();
+        assert!(precious.join("token").exists());
+        fs::remove_dir_all(&all).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_emulator_left_does_not_stop_the_next() {
+        let (all, files) = place("killed");
+        let pod = files.path("pod");
+        fs::create_dir_all(&pod).unwrap();
+        symlink("gone", pod.join("..data_tmp")).unwrap();
+        symlink(format!("..{FIRST}"), pod.join(DATA)).unwrap();
+        let path = files.project(&pod, "token", "new", SECOND).unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "new");
+        fs::remove_dir_all(&all).unwrap();
+    }
+
+    #[test]
+    fn a_token_of_somebody_else_is_refused() {
+        let (all, files) = place("token");
+        let pod = files.path("pod");
+        fs::create_dir_all(&pod).unwrap();
+        fs::write(pod.join("token"), "theirs").unwrap();
+        files.project(&pod, "token", "new", FIRST).unwrap_err();
+        assert_eq!(fs::read_to_string(pod.join("token")).unwrap(), "theirs");
+        fs::remove_dir_all(&all).unwrap();
+    }
+
+    #[test]
+    fn a_new_file_follows_no_link_and_replaces_nothing() {
+        let (all, files) = place("new");
+        let (path, victim) = (files.path("new"), files.path("victim"));
+        fs::write(&victim, "victim").unwrap();
+        symlink(&victim, &path).unwrap();
+        for path in [&path, &victim] {
+            assert_eq!(create(path, "x", Some(0o600)).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "victim");
+        let fresh = files.path("fresh");
+        create(&fresh, "x", Some(0o600)).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&fresh).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
         fs::remove_dir_all(&all).unwrap();
     }
 }

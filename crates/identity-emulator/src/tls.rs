@@ -148,11 +148,14 @@ impl std::fmt::Debug for Served {
     }
 }
 
+/// The common name of every CA that is made here.
+pub(crate) const CA_NAME: &str = "identity-emulator CA, for tests only";
+
 fn new_ca() -> io::Result<CertifiedIssuer<'static, KeyPair>> {
     let mut params = CertificateParams::new(Vec::new()).map_err(io::Error::other)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.distinguished_name.push(DnType::CommonName, "identity-emulator CA, for tests only");
+    params.distinguished_name.push(DnType::CommonName, CA_NAME);
     let key = KeyPair::generate().map_err(io::Error::other)?;
     CertifiedIssuer::self_signed(params, key).map_err(io::Error::other)
 }

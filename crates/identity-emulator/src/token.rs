@@ -22,6 +22,8 @@ use crate::text::{base64, base64_url, epoch_seconds, guid, hex};
 pub const TEST_KEY_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY.pem");
 /// The self-signed certificate of [`TEST_KEY_PEM`].
 pub const TEST_CERTIFICATE_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY.crt.pem");
+/// The common name in [`TEST_CERTIFICATE_PEM`].
+pub(crate) const KEY_NAME: &str = "identity-emulator PUBLIC TEST KEY do not trust";
 
 /// Signs tokens as one tenant.
 pub(crate) struct Signer {

@@ -107,6 +107,7 @@ impl Builder {
 
     /// Sets where the files go that clients read: certificates and tokens; it is made if it does not exist.
     ///
+    /// Files of an earlier emulator are replaced there. If anything else has one of their names, the start fails.
     /// The default is a new directory below the system's one for temporary files, which goes when the emulator is dropped.
     #[must_use]
     pub fn files(mut self, directory: impl Into<PathBuf>) -> Self {

@@ -1,6 +1,5 @@
 //! What only Entra and the issuers that it trusts have.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,13 +32,14 @@ impl Emulator {
         self.shared.files.path(CA)
     }
 
-    /// Writes [`ca_pem`](Self::ca_pem) to a file of the caller's.
+    /// Writes [`ca_pem`](Self::ca_pem) to a file of the caller's: a new one, an empty one, or one that holds such a CA.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [`io::ErrorKind::AlreadyExists`] for any other file, and what the system says; with the path.
     pub fn write_ca(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        fs::write(path, self.ca_pem())
+        let version = self.shared.signer.random_hex::<8>()?;
+        files::replace(path.as_ref(), &self.ca_pem(), files::Kind::Ca, &version)
     }
 
     /// Makes a new CA and new certificates for Entra's listeners and writes [`ca_path`](Self::ca_path) anew; connections
@@ -91,13 +91,17 @@ impl Emulator {
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Writes the directory of now to a file: a start for one's own, see [`Builder::directory`](crate::Builder::directory).
+    /// Writes the directory of now to a new file: a start for one's own, see [`Builder::directory`](crate::Builder::directory).
+    ///
+    /// It has secrets in it, and on Unix nobody but its owner may read it.
     ///
     /// # Errors
     ///
-    /// What the system says, with the path.
+    /// [`io::ErrorKind::AlreadyExists`] if anything is there, a link included, and what the system says; with the path.
     pub fn write_directory(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        files::write(path.as_ref(), &self.shared.directory.last_good().to_toml())
+        let path = path.as_ref();
+        let text = self.shared.directory.last_good().to_toml();
+        files::create(path, &text, Some(0o600)).map_err(|error| files::about(path, &error))
     }
 
     /// What is wrong with the [directory file](crate::Builder::directory); Entra answers 500 until it is repaired.
@@ -141,7 +145,7 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// What the system says, with the path.
+    /// [`io::ErrorKind::AlreadyExists`] if either is there and was not made so, and what the system says; with the path.
     pub fn project_kubernetes_token(
         &self,
         directory: impl AsRef<Path>,

@@ -196,6 +196,7 @@ pub(crate) fn builder() -> identity_emulator::Builder {
     Emulator::builder().arc_directory(directory())
 }
 
+/// A path in a place for temporary files, with nothing at it.
 pub(crate) fn directory() -> std::path::PathBuf {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -203,7 +204,10 @@ pub(crate) fn directory() -> std::path::PathBuf {
     let program = std::env::current_exe().unwrap();
     let program = program.file_name().unwrap().to_string_lossy().into_owned();
     let name = format!("{program}-{}-{number}", std::process::id());
-    std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // A process of that number may have been there before.
+    let _ = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
+    path
 }
 
 /// Base64 without padding, of the alphabet for URLs or of the other.

@@ -141,7 +141,7 @@ impl Row {
 }
 
 /// What a program would use that asks this source.
-fn credential(source: Source, platform: &Platform) -> Arc<dyn TokenCredential> {
+pub(crate) fn credential(source: Source, platform: &Platform) -> Arc<dyn TokenCredential> {
     if source != Source::Entra {
         return Arc::new(ManagedIdentityCredential::builder().build_with(platform).unwrap());
     }

@@ -147,6 +147,19 @@ fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
+/// Whether a text is the host of a URL: a name, an IPv4 address, or an IPv6 address in brackets. Without a dot at its end.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    if let Some(inner) = text.strip_prefix('[') {
+        return inner.strip_suffix(']').is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+    }
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(fits) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +278,35 @@ mod tests {
         }
         for bad in ["", "a b", "a\r", "a\n", "ä"] {
             assert!(!is_token(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_and_addresses() {
+        for good in ["localhost", "a.b", "10.0.0.1", "[::1]", "a_b-c.example", &"a".repeat(63)] {
+            assert!(is_host(good), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            "a.",
+            ".a",
+            "a..b",
+            "-a",
+            "a-",
+            "a b",
+            "a:1",
+            "[a]",
+            "[10.0.0.1]",
+            "[::1]x",
+            "[::1",
+            "::1",
+            "a[b]c",
+            "\u{430}",
+            &"a".repeat(64),
+            &["a"; 128].join("."),
+        ] {
+            assert!(!is_host(bad), "{bad}");
         }
     }
 }

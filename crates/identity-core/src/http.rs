@@ -26,6 +26,15 @@ pub trait Transport: fmt::Debug + Send + Sync {
     fn check_https(&self) -> Result<(), TransportError> {
         Ok(())
     }
+
+    /// Whether servers could be trusted by these roots alone, PEM text for [`ServerTrust::OnlyRoots`].
+    ///
+    /// # Errors
+    ///
+    /// [`TransportErrorKind::Refused`], saying what is wrong with the text.
+    fn check_roots(&self, _pem: &str) -> Result<(), TransportError> {
+        Ok(())
+    }
 }
 
 /// How the request is sent.

@@ -6,7 +6,7 @@ use tracing::info;
 
 use crate::{
     NAME,
-    endpoint::{self, UserAssigned, invalid},
+    endpoint::{self, Target, UserAssigned, invalid},
     fetch::ManagedIdentity,
     source::IdKind,
 };
@@ -78,6 +78,7 @@ pub struct ManagedIdentityCredentialBuilder {
     resource_id: Option<String>,
     failure_memory: Option<Duration>,
     allow_remote: bool,
+    trusts_authority: bool,
 }
 
 impl ManagedIdentityCredentialBuilder {
@@ -128,6 +129,16 @@ impl ManagedIdentityCredentialBuilder {
         self
     }
 
+    /// Trusts the authority that `AZURE_AUTHORITY_HOST` names without asking `login.microsoftonline.com` whether it is one.
+    ///
+    /// For token exchange in disconnected and private clouds; no other source has an authority. Hosts of Microsoft's clouds
+    /// are never asked about.
+    #[must_use]
+    pub fn disable_instance_discovery(mut self) -> Self {
+        self.trusts_authority = true;
+        self
+    }
+
     /// Builds the credential for this process: its variables, HTTP by hyper, time and tasks by tokio.
     ///
     /// # Errors
@@ -161,10 +172,13 @@ impl ManagedIdentityCredentialBuilder {
             }
             cache.failure_memory = duration;
         }
-        let allow_remote = self.allow_remote;
-        let id = self.identity()?;
-        let selection = endpoint::select(platform, id.clone(), allow_remote)?;
+        let (allow_remote, trusts_authority) = (self.allow_remote, self.trusts_authority);
+        let mut id = self.identity()?;
+        let selection = endpoint::select(platform, id.clone(), allow_remote, trusts_authority)?;
         let source = selection.name;
+        if let (None, Ok(Target::Exchange(exchange))) = (&id, &selection.target) {
+            id = Some(UserAssigned { kind: IdKind::Client, value: exchange.client_id().to_owned() });
+        }
         let identity = id.as_ref().map_or("default", |id| &id.value);
         info!(source, identity, also_set = ?selection.unused, "managed identity source chosen");
         let fetch = Arc::new(ManagedIdentity::new(platform, selection));

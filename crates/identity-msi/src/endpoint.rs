@@ -57,7 +57,12 @@ pub(crate) struct Selection {
 /// # Errors
 ///
 /// [`ErrorKind::InvalidArgument`] naming the variable, or the id that the source does not take.
-pub(crate) fn select(platform: &Platform, id: Option<UserAssigned>, allow_remote: bool) -> Result<Selection> {
+pub(crate) fn select(
+    platform: &Platform,
+    id: Option<UserAssigned>,
+    allow_remote: bool,
+    trusts_authority: bool,
+) -> Result<Selection> {
     let env = platform.env().as_ref();
     let mut unused: Vec<&'static str> = VARIABLES.to_vec();
     unused.retain(|name| env.var_os(name).is_some_and(|value| !value.is_empty()));
@@ -70,7 +75,7 @@ pub(crate) fn select(platform: &Platform, id: Option<UserAssigned>, allow_remote
     let (name, target) = match row {
         Some((_, Choice::Incomplete)) => (NO_SOURCE, Err(Error::new(ErrorKind::CredentialUnavailable, INCOMPLETE))),
         Some((_, Choice::TokenExchange)) => {
-            (TOKEN_EXCHANGE, exchange::choose(platform, id.as_ref())?.map(Target::Exchange))
+            (TOKEN_EXCHANGE, exchange::choose(platform, id.as_ref(), trusts_authority)?.map(Target::Exchange))
         }
         Some((variables, Choice::Ask(source))) => {
             let variable = variables.first().copied().unwrap_or_default();

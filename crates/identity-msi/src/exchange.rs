@@ -9,7 +9,7 @@ pub(crate) use self::lacking::{Exchange, choose};
 mod built_in {
     use identity_cache::{Ask, Fetched};
     use identity_core::{BoxFuture, Platform, Result};
-    use identity_workload::TokenExchange;
+    use identity_workload::{TokenExchange, WorkloadIdentityCredential};
 
     use crate::{
         endpoint::{UserAssigned, takes_no},
@@ -28,6 +28,11 @@ mod built_in {
             })
         }
 
+        /// Whose tokens it gets.
+        pub(crate) fn client_id(&self) -> &str {
+            self.0.client_id()
+        }
+
         /// Changes when the file changes.
         pub(crate) fn generation(&self) -> u64 {
             self.0.generation()
@@ -39,13 +44,21 @@ mod built_in {
     /// # Errors
     ///
     /// `InvalidArgument` naming the variable that is missing or malformed, or the id that is not taken.
-    pub(crate) fn choose(platform: &Platform, id: Option<&UserAssigned>) -> Result<Result<Exchange>> {
-        let client_id = match id {
-            None => None,
-            Some(id) if id.kind == IdKind::Client => Some(id.value.clone()),
+    pub(crate) fn choose(
+        platform: &Platform,
+        id: Option<&UserAssigned>,
+        trusts_authority: bool,
+    ) -> Result<Result<Exchange>> {
+        let mut builder = WorkloadIdentityCredential::builder();
+        match id {
+            None => {}
+            Some(id) if id.kind == IdKind::Client => builder = builder.client_id(id.value.clone()),
             Some(id) => return Err(takes_no(id, TOKEN_EXCHANGE, AZURE_FEDERATED_TOKEN_FILE)),
-        };
-        TokenExchange::new(platform, client_id).map(|exchange| Ok(Exchange(Box::new(exchange))))
+        }
+        if trusts_authority {
+            builder = builder.disable_instance_discovery();
+        }
+        TokenExchange::new(builder, platform).map(|exchange| Ok(Exchange(Box::new(exchange))))
     }
 }
 
@@ -58,9 +71,15 @@ mod lacking {
     /// There is none.
     pub(crate) enum Exchange {}
 
+    impl Exchange {
+        pub(crate) fn client_id(&self) -> &str {
+            match *self {}
+        }
+    }
+
     /// What callers are told.
     #[expect(clippy::unnecessary_wraps, reason = "the signature of the build that has the feature")]
-    pub(crate) fn choose(_: &Platform, _: Option<&UserAssigned>) -> Result<Result<Exchange>> {
+    pub(crate) fn choose(_: &Platform, _: Option<&UserAssigned>, _: bool) -> Result<Result<Exchange>> {
         Ok(Err(Error::new(ErrorKind::InvalidArgument, LACKING)))
     }
 

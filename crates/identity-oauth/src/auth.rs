@@ -1,8 +1,11 @@
 //! How an application proves that it is the one it says it is.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
-use identity_core::{BoxFuture, CallContext, Result, Secret, json, text};
+use identity_core::{BoxFuture, CallContext, Result, Secret, json, retry::RetryPolicy, text};
 
 /// Proves to a token endpoint who the client is.
 ///
@@ -16,6 +19,16 @@ pub trait ClientAuthentication: fmt::Debug + Send + Sync {
     ///
     /// Whatever prevents the proof; it becomes the token request's error as it is, and nothing is sent.
     fn prove<'a>(&'a self, request: &'a ProofRequest<'a>) -> BoxFuture<'a, Result<Proof>>;
+
+    /// Whether a proof could be made at all, as far as that can be told without asking anybody. Called before others are
+    /// asked about the authority or a region.
+    ///
+    /// # Errors
+    ///
+    /// As [`prove`](Self::prove) would.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Changes when a file changes that the proof is made of, so that a refusal is not remembered beyond that. May read
     /// files.
@@ -43,6 +56,8 @@ pub struct ProofRequest<'a> {
     pub renew: bool,
     /// How patient the caller is, for proofs that have to be asked for.
     pub context: CallContext,
+    /// How long a proof is waited for: what is left of the token request's 45 s.
+    pub patience: Duration,
 }
 
 impl<'a> ProofRequest<'a> {
@@ -50,7 +65,16 @@ impl<'a> ProofRequest<'a> {
     #[must_use]
     pub fn new(token_endpoint: &'a str, client_id: &'a str, tenant: &'a str, now: SystemTime) -> Self {
         let is_adfs = crate::authority::is_adfs(tenant);
-        Self { token_endpoint, client_id, tenant, is_adfs, now, renew: false, context: CallContext::Alone }
+        Self {
+            token_endpoint,
+            client_id,
+            tenant,
+            is_adfs,
+            now,
+            renew: false,
+            context: CallContext::Alone,
+            patience: RetryPolicy::ENTRA.budget,
+        }
     }
 }
 

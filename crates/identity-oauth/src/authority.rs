@@ -1,6 +1,6 @@
 //! Who issues tokens: the clouds, their hosts, and the URLs at them.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
 use identity_core::{Env, Error, ErrorKind, Result, check, text::find};
 
@@ -71,19 +71,11 @@ impl Authority {
             return bad("is empty or has a character that no host or path has");
         }
         let dotted = host_name(host);
-        let inner = dotted.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
-        let is_host = match inner {
-            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-            None => {
-                dotted.bytes().all(|b| !matches!(b, b'[' | b']' | b':'))
-                    && dotted.split('.').all(|label| !label.starts_with('-') && !label.ends_with('-'))
-            }
-        };
-        if !is_host {
-            return bad("has a host that is none");
-        }
         if dotted.is_empty() || dotted.ends_with('.') || dotted.starts_with('.') || find(rest, "..").is_some() {
             return bad("has no host, or an empty part between dots");
+        }
+        if !check::is_host(dotted) {
+            return bad("has a host that is none");
         }
         let port = host.get(dotted.len()..).unwrap_or_default().strip_prefix(':');
         if port.is_some_and(|port| !port.starts_with(|c: char| c.is_ascii_digit()) || port.parse::<u16>().is_err()) {

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +28,7 @@ use crate::{
     options::ClientOptions,
     outcome::{self, Circumstances},
     region::Region,
+    route::{Route, Routed},
     tenant::Tenants,
 };
 
@@ -36,23 +40,16 @@ pub struct Client {
     tenants: Tenants,
     client_id: String,
     authentication: Option<Arc<dyn ClientAuthentication>>,
-    route: Option<Arc<dyn Route>>,
+    /// The route, and the platform whose transport takes it.
+    route: Option<(Arc<dyn Route>, Platform)>,
     /// `None` if the authority is taken for one as it is.
     discovery: Option<Discovery>,
     options: ClientOptions,
     cache: CacheOptions,
     /// By the origin that they lead to: the authority, its regional endpoint, the discovery service.
     gates: Mutex<Vec<(String, Gate)>>,
-}
-
-/// Leads requests to the token endpoint another way, such as through a gateway.
-pub trait Route: fmt::Debug + Send + Sync {
-    /// Changes where `request` goes and whom it trusts. Called once for each token request; may read files.
-    ///
-    /// # Errors
-    ///
-    /// What prevents the request; nothing is sent.
-    fn apply(&self, request: &mut Request) -> Result<()>;
+    /// How many seconds the service's clock was ahead of this machine's when it last mattered.
+    skew: AtomicI64,
 }
 
 /// What is presented in exchange for a token.
@@ -121,6 +118,7 @@ impl Client {
             options,
             cache,
             gates: Mutex::default(),
+            skew: AtomicI64::default(),
         })
     }
 
@@ -129,7 +127,8 @@ impl Client {
     pub fn with_route(mut self, route: Arc<dyn Route>) -> Self {
         self.discovery = None;
         self.region = Region::None;
-        self.route = Some(route);
+        let transport = Routed::new(Arc::clone(self.platform.transport()), Arc::clone(&route));
+        self.route = Some((route, self.platform.with_transport(Arc::new(transport))));
         self
     }
 
@@ -137,6 +136,12 @@ impl Client {
     #[must_use]
     pub fn platform(&self) -> &Platform {
         &self.platform
+    }
+
+    /// The application.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
     }
 
     /// The limits of a cache for this client's tokens.
@@ -175,6 +180,12 @@ impl Client {
         let start = clock.now().monotonic;
         // By the clock that nobody sets, for the other one may be set right meanwhile.
         let left = || RetryPolicy::ENTRA.budget.saturating_sub(clock.now().monotonic.saturating_duration_since(start));
+        if let (true, Some(authentication)) =
+            (self.discovery.is_some() || self.region.is_detected(), &self.authentication)
+        {
+            // Nobody is asked where to ask for a client that has nothing to show there.
+            authentication.check()?;
+        }
         if let Some(discovery) = &self.discovery {
             let gate = self.gate(discovery::ORIGIN);
             discovery.confirm(&self.platform, &gate, &self.authority, tenant, left).await?;
@@ -187,7 +198,6 @@ impl Client {
         let request_id = text::uuid(self.platform.random().as_ref());
         let claims = claims::merge(ask.claims.as_deref(), ask.cae);
         let scope = ask.scopes.join(" ");
-        let mut skew = 0;
         let mut retries = RetryPolicy::ENTRA.retries;
         let mut refused: Option<(Proof, Error)> = None;
         loop {
@@ -197,17 +207,24 @@ impl Client {
                 .header("client-request-id", request_id.as_str())
                 .header("x-ms-lib-capability", "retry-after, h429");
             request.proxy = Proxy::Configured;
-            if let Some(route) = &self.route {
+            let mut platform = &self.platform;
+            if let Some((route, routed)) = &self.route {
                 route.apply(&mut request)?;
+                platform = routed;
             }
             let gate = self.gate(request.origin());
             // Whoever makes the proof is not asked for one that cannot be sent.
             gate.check(clock, left())?;
             let proof = match &self.authentication {
                 Some(authentication) => {
-                    let mut wanted =
-                        ProofRequest::new(&endpoint, &self.client_id, tenant, shift(clock.now().wall, skew));
+                    let mut wanted = ProofRequest::new(
+                        &endpoint,
+                        &self.client_id,
+                        tenant,
+                        shift(clock.now().wall, self.skew.load(Ordering::Relaxed)),
+                    );
                     (wanted.renew, wanted.context) = (refused.is_some(), ask.context);
+                    wanted.patience = left();
                     let proof = gate::timeout(clock, left(), authentication.prove(&wanted)).await;
                     Some(proof.filter(|_| !left().is_zero()).ok_or_else(too_late)??)
                 }
@@ -230,7 +247,7 @@ impl Client {
             form.extend(proof.iter().flat_map(|proof| proof.parameters()));
             request.body = Some(text::form(&form).into());
             let policy = RetryPolicy { budget: left(), retries, ..RetryPolicy::ENTRA };
-            let answer = retry::send(&self.platform, &gate, &policy, &request, &outcome::verdict)
+            let answer = retry::send(platform, &gate, &policy, &request, &outcome::verdict)
                 .await
                 .map_err(|error| name_origin(error, request.origin()).with_ids(Some(request_id.clone()), None))?;
             let now = clock.now();
@@ -259,7 +276,7 @@ impl Client {
                 Some(retries) if refused.is_none() && error.entra_codes().contains(&OUTSIDE_OF_ITS_TIME) => retries,
                 _ => return Err(error),
             };
-            skew = server_is_ahead(&answer.response, unix_seconds(now.wall));
+            self.skew.store(server_is_ahead(&answer.response, unix_seconds(now.wall)), Ordering::Relaxed);
             refused = match proof {
                 Some(proof @ Proof::Assertion(_)) => Some((proof, error)),
                 _ => return Err(error),

@@ -33,6 +33,7 @@ mod env;
 mod options;
 mod outcome;
 mod region;
+mod route;
 mod tenant;
 
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use self::{
     app::AppClient,
     auth::{ClientAuthentication, ClientSecret, Proof, ProofRequest},
     authority::{AzureAuthorityHosts, KnownAuthorities},
-    client::{Client, Grant, Route},
+    client::{Client, Grant},
     options::ClientOptions,
+    route::Route,
 };

@@ -61,6 +61,11 @@ impl Region {
         }
     }
 
+    /// Whether it has to be found out.
+    pub(crate) fn is_detected(&self) -> bool {
+        matches!(self, Self::Detected(_))
+    }
+
     /// The region to ask in. The first call may ask IMDS.
     pub(crate) async fn find(&self, platform: &Platform) -> Option<String> {
         match self {

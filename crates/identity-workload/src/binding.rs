@@ -1,14 +1,14 @@
 //! The proxy of AKS identity bindings, which stands between a pod and Entra ID.
 
 use std::{
-    fmt, io,
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use identity_core::{
-    Env, Links, Platform, Result,
-    http::{Proxy, Request, ServerTrust},
+    Error, Links, Platform, check,
+    http::{Proxy, Request, ServerTrust, TransportError, TransportErrorKind},
     text,
 };
 use identity_oauth::Route;
@@ -22,7 +22,7 @@ use crate::{
 /// Leads token requests to the proxy.
 ///
 /// Source: azure-identity 1.27.0, `_internal/token_binding_transport_mixin.py` and `_credentials/workload_identity.py`;
-/// azidentity 1.14 (Go), `internal/customtokenproxy`, which compares the roots' text and wants a certificate in it, as we
+/// azidentity 1.14 (Go), `internal/customtokenproxy`, which compares the roots' text and wants certificates in it, as we
 /// do.
 pub(crate) struct Binding {
     platform: Platform,
@@ -50,7 +50,7 @@ impl Binding {
     /// # Errors
     ///
     /// `InvalidArgument` for variables that do not go together, or are malformed.
-    pub(crate) fn from_variables(platform: &Platform) -> Result<Option<Self>> {
+    pub(crate) fn from_variables(platform: &Platform) -> Result<Option<Self>, Error> {
         let env = platform.env().as_ref();
         let (sni, file, data) = (env.text(SNI_NAME)?, env.text(CA_FILE)?, env.text(CA_DATA)?);
         let Some(url) = env.text(TOKEN_PROXY)? else {
@@ -64,7 +64,7 @@ impl Binding {
         if url::has(&url, b'?') {
             return Err(invalid(&[TOKEN_PROXY, " has a query; expected an https URL without one"]));
         }
-        if sni.as_deref().is_some_and(|name| !is_host_name(name)) {
+        if sni.as_deref().is_some_and(|name| !check::is_host(name)) {
             return Err(invalid(&[SNI_NAME, " is not the name of a server"]));
         }
         let roots = match (file, data) {
@@ -72,14 +72,16 @@ impl Binding {
                 return Err(invalid(&[CA_FILE, " and ", CA_DATA, " are both set; set one of them"]));
             }
             (None, None) => Roots::Usual,
-            (None, Some(text)) if has_certificate(&text) => Roots::Text(text.into()),
-            (None, Some(_)) => return Err(invalid(&[CA_DATA, NO_CERTIFICATE])),
+            (None, Some(text)) => {
+                judge(platform, &text)
+                    .map_err(|why| invalid(&[CA_DATA, " ", &why, "; expected certificates in PEM"]))?;
+                Roots::Text(text.into())
+            }
             (Some(path), None) => {
                 let path = PathBuf::from(path);
-                let last = read(env, &path).map_err(|error| {
+                let last = read(platform, &path).map_err(|why| {
                     let path = path.display().to_string();
-                    invalid(&[CA_FILE, " names ", &path, ", which cannot be used; expected certificates in PEM"])
-                        .with_source(error)
+                    invalid(&[CA_FILE, " names ", &path, ", which ", &why, "; expected certificates in PEM"])
                 })?;
                 Roots::File { path, last: Mutex::new(last) }
             }
@@ -103,13 +105,13 @@ impl Binding {
             Roots::Usual => ServerTrust::Roots,
             Roots::Text(text) => ServerTrust::OnlyRoots(Arc::clone(text)),
             Roots::File { path, last } => {
-                let read = read(self.platform.env().as_ref(), path);
+                let read = read(&self.platform, path);
                 let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
                 match read {
                     // The same text stays the same allocation, by which it is told that it is the same.
                     Ok(text) if text == *last => {}
                     Ok(text) => *last = text,
-                    Err(error) => warn!(%error, ?path, "the roots of the token proxy stay as they were"),
+                    Err(why) => warn!(?path, why, "the roots of the token proxy stay as they were"),
                 }
                 ServerTrust::OnlyRoots(Arc::clone(&last))
             }
@@ -118,13 +120,24 @@ impl Binding {
 }
 
 impl Route for Binding {
-    fn apply(&self, request: &mut Request) -> Result<()> {
+    fn apply(&self, request: &mut Request) -> Result<(), Error> {
         request.url = self.rewrite(request);
         request.trust = self.trust();
         request.server_name.clone_from(&self.server_name);
         // It is in the cluster; a proxy of the environment is not on the way there.
         request.proxy = Proxy::Never;
         Ok(())
+    }
+
+    fn explain(&self, error: TransportError) -> TransportError {
+        let names = match (error.kind(), &self.roots) {
+            (TransportErrorKind::Tls, Roots::Usual) => [TOKEN_PROXY, ", ", SNI_NAME].concat(),
+            (TransportErrorKind::Tls, Roots::Text(_)) => [TOKEN_PROXY, ", ", SNI_NAME, ", ", CA_DATA].concat(),
+            (TransportErrorKind::Tls, Roots::File { .. }) => [TOKEN_PROXY, ", ", SNI_NAME, ", ", CA_FILE].concat(),
+            _ => TOKEN_PROXY.to_owned(),
+        };
+        let message = format!("{error}; the token proxy of AKS is set by {names}");
+        TransportError::new(error.kind(), message)
     }
 }
 
@@ -135,38 +148,21 @@ impl fmt::Debug for Binding {
     }
 }
 
-fn read(env: &dyn Env, path: &Path) -> io::Result<Arc<str>> {
-    let text = String::from_utf8(env.read(path, LIMIT, Links::Follow)?).unwrap_or_default();
-    if has_certificate(&text) {
-        return Ok(text.into());
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidData, NO_CERTIFICATE.trim_ascii_start()))
+/// What is in the file; else what is wrong with it.
+fn read(platform: &Platform, path: &Path) -> Result<Arc<str>, String> {
+    let bytes = platform.env().read(path, LIMIT, Links::Follow).map_err(|error| format!("cannot be read ({error})"))?;
+    let text = String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())?;
+    judge(platform, &text).map(|()| text.into())
 }
 
-/// Whether there is at least one block of a certificate, and none is cut. What is in them, the transport sees.
-fn has_certificate(pem: &str) -> bool {
-    let (mut rest, mut count) = (pem, 0);
-    while let Some((_, block)) = text::find(rest, BEGIN).and_then(|at| rest.split_at_checked(at + BEGIN.len())) {
-        let end = text::find(block, END).filter(|end| text::find(block, BEGIN).is_none_or(|next| next > *end));
-        let Some(end) = end else { return false };
-        count += 1;
-        rest = block.get(end..).unwrap_or_default();
+/// What is wrong with roots, as those see it who will have to trust by them.
+fn judge(platform: &Platform, pem: &str) -> Result<(), String> {
+    if text::find(pem, BEGIN).is_none() {
+        return Err("holds no certificate".to_owned());
     }
-    count > 0
-}
-
-fn is_host_name(name: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
-    let is_end = |c: char| c.is_ascii_alphanumeric();
-    name.len() <= 253
-        && name.starts_with(is_end)
-        && name.ends_with(is_end)
-        && name.bytes().all(fits)
-        && text::find(name, "..").is_none()
+    platform.transport().check_roots(pem).map_err(|error| error.to_string())
 }
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-const END: &str = "-----END CERTIFICATE-----";
-const NO_CERTIFICATE: &str = " holds no certificate, or one that is cut; expected PEM";
 /// The longest CA file, in bytes. Source: our choice; all public roots together have 220 KB.
 const LIMIT: usize = 1024 * 1024;

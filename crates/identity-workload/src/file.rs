@@ -23,14 +23,17 @@ impl TokenFile {
         let invalid = |problem: &str| {
             Error::new(ErrorKind::InvalidArgument, format!("the token file {path} {problem}; expected {EXPECTED}"))
         };
-        let content = self.content().map_err(|error| invalid("cannot be read").with_source(error))?;
+        let content =
+            self.content().map_err(|error| invalid(&format!("cannot be read ({error})")).with_source(error))?;
         let token = content.expose().trim_ascii();
         if check::is_token(token) {
             return Ok(Secret::new(token));
         }
-        Err(invalid(if token.is_empty() {
-            "is empty"
-        } else if token.starts_with('\u{feff}') {
+        if token.is_empty() {
+            // Somebody is to put a token there, and has not yet.
+            return Err(invalid("is empty").with_kind(ErrorKind::CredentialUnavailable));
+        }
+        Err(invalid(if token.starts_with('\u{feff}') {
             "begins with a byte order mark"
         } else {
             "has a space, a line break or another character that no token has"
@@ -51,6 +54,10 @@ impl ClientAuthentication for TokenFile {
         // Whoever does not replace the file at one stroke may be met while it is empty, half written or not there.
         let token = self.token().or_else(|_| self.token());
         Box::pin(std::future::ready(token.map(Proof::Assertion)))
+    }
+
+    fn check(&self) -> Result<()> {
+        self.token().or_else(|_| self.token()).map(|_| ())
     }
 
     fn generation(&self) -> u64 {

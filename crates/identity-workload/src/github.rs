@@ -41,7 +41,8 @@ impl TokenCredential for GithubActionsCredential {
     ///   proxy or TLS setting cannot work.
     /// - [`ErrorKind::AuthenticationFailed`] if GitHub or Entra ID refuses; the message says which, and what to do.
     /// - [`ErrorKind::Transport`] if no answer came, or none but "later".
-    /// - [`ErrorKind::Protocol`] for an answer that is none, is too large (1 MiB), or is a redirect.
+    /// - [`ErrorKind::Protocol`] for an answer that is none, is too large (1 MiB), or is a redirect of Entra ID; one of
+    ///   GitHub is a refusal.
     fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
         self.0.get(scopes, options)
     }
@@ -162,11 +163,15 @@ impl Job {
 }
 
 impl ClientAuthentication for Job {
-    fn prove<'a>(&'a self, _: &'a ProofRequest<'a>) -> BoxFuture<'a, Result<Proof>> {
+    fn prove<'a>(&'a self, wanted: &'a ProofRequest<'a>) -> BoxFuture<'a, Result<Proof>> {
         Box::pin(async move {
             let (request, token) = self.request()?;
-            self.issuer.ask(request, &token).await.map(Proof::Assertion)
+            self.issuer.ask(request, &token, wanted.patience).await.map(Proof::Assertion)
         })
+    }
+
+    fn check(&self) -> Result<()> {
+        self.request().map(|_| ())
     }
 
     fn generation(&self) -> u64 {

@@ -47,11 +47,12 @@ impl Issuer {
     }
 
     /// Asks for a token; `secret` is what `request` shows.
-    pub(crate) async fn ask(&self, mut request: Request, secret: &Secret) -> Result<Secret> {
+    /// It takes `patience` at most.
+    pub(crate) async fn ask(&self, mut request: Request, secret: &Secret, patience: Duration) -> Result<Secret> {
         let service = self.service;
         request.proxy = Proxy::Configured;
         let gate = self.gate(request.origin());
-        let policy = RetryPolicy { budget: BUDGET, ..RetryPolicy::ENTRA };
+        let policy = RetryPolicy { budget: BUDGET.min(patience), ..RetryPolicy::ENTRA };
         let answer = match retry::send(&self.platform, &gate, &policy, &request, &verdict).await {
             Ok(answer) => answer,
             // A page to sign in, instead of a refusal.
@@ -92,6 +93,7 @@ impl Issuer {
             message.extend([" with ", &excerpt(media.as_bytes(), &hidden)]);
         }
         message.extend([": ", why]);
+        // Of a page to sign in nothing is shown.
         let said = excerpt(body.failure().as_bytes(), &hidden);
         if status != 200 && !said.is_empty() {
             message.extend(["; it said: ", &said]);

@@ -7,7 +7,7 @@ use std::sync::{
 
 use identity_core::{
     AccessToken, Env, Error, ErrorKind, Platform, Result, TokenCredential,
-    fakes::{FakeClock, FakeEnv, FakeTransport, Sim, json, platform},
+    fakes::{FakeClock, FakeEnv, FakeTransport, Sim, join_all, json, platform},
     http::{Request, Response, TransportError},
 };
 

@@ -1,6 +1,6 @@
 //! URLs that come from variables: what they may be, and what is added to them.
 
-use identity_core::{Error, ErrorKind, Result, text};
+use identity_core::{Error, ErrorKind, Result, check, text};
 
 /// Checks that the value of `variable` is an `https` URL that leads nowhere else than it seems to.
 ///
@@ -65,12 +65,9 @@ fn is_authority(text: &str) -> bool {
     let after_brackets = text.bytes().rposition(|b| b == b']').unwrap_or(0);
     let colon = after_brackets + end(text.get(after_brackets..).unwrap_or_default(), b":");
     let (host, port) = text.split_at_checked(colon).unwrap_or_default();
-    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']');
     let is_port =
         |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
-    host.bytes().any(|b| b.is_ascii_alphanumeric())
-        && host.bytes().all(fits)
-        && port.strip_prefix(':').is_none_or(is_port)
+    check::is_host(host) && port.strip_prefix(':').is_none_or(is_port)
 }
 
 pub(crate) fn invalid(parts: &[&str]) -> Error {
@@ -110,6 +107,11 @@ mod tests {
             ("https://proxy/\r\nCANARY: 1", "character"),
             ("https://prоxy/", "character"),
             ("https://pro%2fxy/", "no host"),
+            ("https://[proxy]", "no host"),
+            ("https://a[b]c/", "no host"),
+            ("https://[10.0.0.1]:6443", "no host"),
+            ("https://[::1]x", "no host"),
+            ("https://-proxy/", "no host"),
         ] {
             let result = check("VARIABLE", url);
             match expected {

@@ -33,11 +33,13 @@ impl TokenCredential for WorkloadIdentityCredential {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::InvalidArgument`] if the token file cannot be read or holds no token, naming its path and, as the
-    ///   source, the system's reason; for scopes, claims or a tenant that are none, a tenant that is not allowed, an
+    /// - [`ErrorKind::CredentialUnavailable`] if the token file is empty.
+    /// - [`ErrorKind::InvalidArgument`] if the token file cannot be read or holds no token, naming its path and the
+    ///   system's reason; for scopes, claims or a tenant that are none, a tenant that is not allowed, an
     ///   authority that is not known, outside a runtime, and if a proxy or TLS setting cannot work.
     /// - [`ErrorKind::AuthenticationFailed`] if the service refuses: [`Error::entra_codes`] says why, the message what to
-    ///   do. It is remembered for as long as the file stays as it is, 60 seconds at most.
+    ///   do. It is remembered for as long as the file stays as it is, 60 seconds at most, or for as long as the service
+    ///   forbids to ask.
     /// - [`ErrorKind::Transport`] if no answer came within 45 s, or none but "later".
     /// - [`ErrorKind::Protocol`] for an answer that is none, is too large (1 MiB), or is a redirect.
     fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
@@ -93,10 +95,10 @@ impl WorkloadIdentityCredentialBuilder {
     ///
     /// `AZURE_KUBERNETES_TOKEN_PROXY` is its `https` URL, `AZURE_KUBERNETES_SNI_NAME` the name that its certificate has,
     /// `AZURE_KUBERNETES_CA_FILE` or `AZURE_KUBERNETES_CA_DATA` the only roots that it is trusted by, in PEM. The file is
-    /// read again before each token request; while it is empty, unreadable or holds no certificate, what it held before
-    /// counts. The proxy is asked directly, never through another one, and answers for the authority: that is not looked
-    /// up, and regions do not count. Without these variables requests go to Entra ID. What `DefaultAzureCredential` and
-    /// `ManagedIdentityCredential` build for themselves never uses the proxy.
+    /// read again before each attempt, and if the proxy is not trusted; while it is empty, unreadable or holds what is no
+    /// certificate, what it held before counts. The proxy is asked directly, never through another one, and answers for the authority: that is not looked
+    /// up, and regions do not count. Without these variables requests go to Entra ID. What `ManagedIdentityCredential`
+    /// builds for itself never uses the proxy.
     ///
     /// Source: <https://learn.microsoft.com/azure/aks/identity-bindings-concepts>.
     #[must_use]
@@ -158,13 +160,19 @@ impl WorkloadIdentityCredentialBuilder {
 pub struct TokenExchange(Client);
 
 impl TokenExchange {
-    /// An exchange by this platform's variables; `client_id` takes the place of `AZURE_CLIENT_ID`.
+    /// The exchange that a credential of `builder` would make.
     ///
     /// # Errors
     ///
     /// As [`WorkloadIdentityCredentialBuilder::build_with`].
-    pub fn new(platform: &Platform, client_id: Option<String>) -> Result<Self> {
-        WorkloadIdentityCredentialBuilder { client_id, ..Default::default() }.client(platform).map(Self)
+    pub fn new(builder: WorkloadIdentityCredentialBuilder, platform: &Platform) -> Result<Self> {
+        builder.client(platform).map(Self)
+    }
+
+    /// Whose tokens it gets.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.0.client_id()
     }
 
     /// Changes when the token file changes, which it reads.

@@ -103,6 +103,22 @@ fn a_new_assertion_shares_the_four_attempts() {
     }
 }
 
+#[test]
+fn what_was_learnt_about_the_clock_is_used_for_the_next_assertion() {
+    let good = Some("Thu, 01 Jan 2026 01:00:00 GMT");
+    let world = World::new(in_turn(vec![(401, OUTSIDE, good), (200, TOKEN, good)]));
+    let signs = Arc::new(Signs::default());
+    let client = AppClient::new("Test", world.client(Arc::<Signs>::clone(&signs)));
+    for scope in [SCOPE, OTHER] {
+        world.get(&client, scope).unwrap();
+    }
+    assert_eq!(world.transport.count(), 3);
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(FakeClock::START);
+    let times: Vec<u64> =
+        signs.asked.lock().unwrap().iter().map(|(now, ..)| now.duration_since(start).unwrap().as_secs()).collect();
+    assert_eq!(times, [0, 3_600, 3_600]);
+}
+
 /// Proves with the same text, always.
 #[derive(Debug)]
 struct Same(Proof);

@@ -3,9 +3,10 @@
 use std::io;
 
 use identity_core::{
-    Secret,
-    http::{Proxy, ServerTrust},
+    BoxFuture, Secret,
+    http::{Method, Proxy, ServerTrust, Transport, TransportErrorKind},
 };
+use identity_oauth::Route as _;
 
 use super::*;
 use crate::WorkloadIdentityCredential;
@@ -17,6 +18,8 @@ const CA: &str = "/var/run/secrets/ca.crt";
 const CA_FILE: (&str, &str) = ("AZURE_KUBERNETES_CA_FILE", CA);
 const PEM: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const NEW_PEM: &str = "# new\n-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nCC\n-----END CERTIFICATE-----";
+/// A label of 64 characters.
+const LONG: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example";
 const ROUTED: &str = "https://10.0.0.1:6443/token-proxy/tenant/oauth2/v2.0/token";
 
 fn world(vars: &[(&str, &str)], replies: &'static [(u16, &'static str)]) -> World {
@@ -69,10 +72,108 @@ fn the_path_of_the_proxy_comes_before_that_of_the_authority() {
 #[test]
 fn neither_a_retry_nor_a_new_proof_is_rewritten_twice() {
     let outside = r#"{"error":"invalid_client","error_description":"AADSTS700024: outside"}"#;
-    let replies = Box::leak(Box::new([(503, "{}"), (401, outside), (503, "{}"), (200, TOKEN)]));
-    let world = world(&[PROXY, CA_FILE], replies);
+    let replies = [(503, "{}"), (401, outside), (503, "{}"), (200, TOKEN)];
+    let env = FakeEnv::new(&[POD, &[PROXY, CA_FILE]].concat());
+    let (files, next) = (env.clone(), AtomicUsize::new(0));
+    let world = World::new(&[], move |_| {
+        let number = next.fetch_add(1, Ordering::SeqCst);
+        files.file(FILE, Ok(format!("assertion-{number}").as_bytes()));
+        Ok(json(replies[number].0, replies[number].1))
+    });
+    env.file(FILE, Ok(b"CANARY-assertion"));
+    env.file(CA, Ok(PEM.as_bytes()));
+    let world = world.with_env(env);
     world.get(&build(&world).unwrap()).unwrap();
     assert_eq!(world.urls(), [ROUTED; 4]);
+}
+
+#[test]
+fn what_was_led_to_the_proxy_already_stays_as_it_is() {
+    let world = world(&[PROXY, CA_FILE], &[]);
+    let binding = crate::binding::Binding::from_variables(&world.platform).unwrap().unwrap();
+    let mut request = Request::new(Method::Post, ENDPOINT);
+    for _ in 0..3 {
+        binding.apply(&mut request).unwrap();
+        assert_eq!(request.url, ROUTED);
+    }
+}
+
+#[test]
+fn roots_that_change_between_two_attempts_count_for_the_second() {
+    for first in [TransportErrorKind::Connect, TransportErrorKind::Tls] {
+        let env = FakeEnv::new(&[POD, &[PROXY, SNI, CA_FILE]].concat());
+        let (files, next) = (env.clone(), AtomicUsize::new(0));
+        let world = World::new(&[], move |_| {
+            if next.fetch_add(1, Ordering::SeqCst) > 0 {
+                return Ok(json(200, TOKEN));
+            }
+            // The proxy comes back with another certificate.
+            files.file(CA, Ok(NEW_PEM.as_bytes()));
+            Err(TransportError::new(first, "as it was"))
+        });
+        env.file(FILE, Ok(b"CANARY-assertion"));
+        env.file(CA, Ok(PEM.as_bytes()));
+        let world = world.with_env(env);
+        world.get(&build(&world).unwrap()).unwrap();
+        let trust: Vec<_> = world.transport.requests().into_iter().map(|request| request.trust).collect();
+        assert_eq!(trust, [ServerTrust::OnlyRoots(PEM.into()), ServerTrust::OnlyRoots(NEW_PEM.into())]);
+    }
+}
+
+#[test]
+fn trouble_with_the_proxy_names_what_set_it() {
+    for (kind, names) in [
+        (TransportErrorKind::Tls, &["AZURE_KUBERNETES_TOKEN_PROXY", "_SNI_NAME", "AZURE_KUBERNETES_CA_FILE"][..]),
+        (TransportErrorKind::Connect, &["AZURE_KUBERNETES_TOKEN_PROXY"]),
+    ] {
+        let world =
+            World::new(&[POD, &[PROXY, SNI, CA_FILE]].concat(), move |_| Err(TransportError::new(kind, "not trusted")));
+        world.env.file(FILE, Ok(b"CANARY-assertion"));
+        world.env.file(CA, Ok(PEM.as_bytes()));
+        refused(&world.get(&build(&world).unwrap()).unwrap_err(), ErrorKind::Transport, NAME, names);
+        // Nothing has changed, so that another try would be no other.
+        assert_eq!(world.transport.count(), if kind == TransportErrorKind::Tls { 1 } else { 4 });
+    }
+}
+
+/// A transport that cannot read `BAD`.
+#[derive(Debug)]
+struct Judge(Arc<dyn Transport>);
+
+const BAD: &str = "-----BEGIN CERTIFICATE-----\nBAD\n-----END CERTIFICATE-----\n";
+
+impl Transport for Judge {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        self.0.send(request)
+    }
+
+    fn check_roots(&self, pem: &str) -> Result<(), TransportError> {
+        match pem.contains("BAD") {
+            true => Err(TransportError::new(TransportErrorKind::Refused, "has a certificate that cannot be read")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn roots_that_the_transport_cannot_read_never_count() {
+    let judged = |vars: &[(&str, &str)]| {
+        let world = world(vars, &[(200, TOKEN)]);
+        let platform = world.platform.with_transport(Arc::new(Judge(Arc::clone(world.platform.transport()))));
+        World { platform, ..world }
+    };
+    for (name, says) in [("AZURE_KUBERNETES_CA_DATA", "cannot be read"), ("AZURE_KUBERNETES_CA_FILE", "names /bad")] {
+        let world = judged(&[PROXY, (name, if name == CA_FILE.0 { "/bad" } else { BAD })]);
+        world.env.file("/bad", Ok(BAD.as_bytes()));
+        refused(&build(&world).unwrap_err(), ErrorKind::InvalidArgument, NAME, &[name, says]);
+    }
+    let world = judged(&[PROXY, CA_FILE]);
+    let credential = build(&world).unwrap();
+    for (at, content) in [BAD, "", &[PEM, BAD].concat(), PEM].iter().enumerate() {
+        world.env.file(CA, Ok(content.as_bytes()));
+        world.get_scope(&credential, &format!("api://{at}/.default")).unwrap();
+        assert_eq!(world.transport.requests()[at].trust, ServerTrust::OnlyRoots(PEM.into()), "{content}");
+    }
 }
 
 #[test]
@@ -110,15 +211,13 @@ fn roots_are_taken_from_a_variable_as_well() {
 fn roots_that_are_rotated_count_at_once_and_half_a_rotation_does_not() {
     let world = world(&[PROXY, CA_FILE], &[(200, TOKEN)]);
     let credential = build(&world).unwrap();
-    let half = &NEW_PEM[..NEW_PEM.len() - 5];
-    let steps: [(Result<&[u8], io::ErrorKind>, &str); 9] = [
+    let steps: [(Result<&[u8], io::ErrorKind>, &str); 8] = [
         (Ok(PEM.as_bytes()), PEM),
         (Ok(b""), PEM),
         (Err(io::ErrorKind::NotFound), PEM),
         (Ok(NEW_PEM.as_bytes()), NEW_PEM),
         (Err(io::ErrorKind::PermissionDenied), NEW_PEM),
         (Ok(b"not a certificate"), NEW_PEM),
-        (Ok(half.as_bytes()), NEW_PEM),
         (Ok(b"\xff\xfe"), NEW_PEM),
         (Ok(PEM.as_bytes()), PEM),
     ];
@@ -152,6 +251,8 @@ fn variables_that_do_not_go_together_are_refused_when_it_is_built() {
         (vec![PROXY, ("AZURE_KUBERNETES_SNI_NAME", "a b")], vec!["AZURE_KUBERNETES_SNI_NAME", "name of a server"]),
         (vec![PROXY, ("AZURE_KUBERNETES_SNI_NAME", "a..b")], vec!["AZURE_KUBERNETES_SNI_NAME", "name of a server"]),
         (vec![PROXY, ("AZURE_KUBERNETES_SNI_NAME", "-a")], vec!["AZURE_KUBERNETES_SNI_NAME", "name of a server"]),
+        (vec![PROXY, ("AZURE_KUBERNETES_SNI_NAME", LONG)], vec!["AZURE_KUBERNETES_SNI_NAME", "name of a server"]),
+        (proxy("https://[proxy]"), vec![name, "host"]),
         (vec![PROXY, (file, "/none")], vec![file, "/none", "entity not found"]),
         (vec![PROXY, (file, "/empty")], vec![file, "no certificate"]),
         (vec![PROXY, (file, "/key")], vec![file, "no certificate"]),
@@ -159,11 +260,12 @@ fn variables_that_do_not_go_together_are_refused_when_it_is_built() {
         (vec![PROXY, (file, "/directory")], vec![file, "/directory", "is a directory"]),
         (vec![PROXY, (file, "/large")], vec![file, "/large", "file too large"]),
         (vec![PROXY, ("AZURE_KUBERNETES_CA_DATA", "CANARY")], vec!["AZURE_KUBERNETES_CA_DATA", "no certificate"]),
-        (vec![PROXY, ("AZURE_KUBERNETES_CA_DATA", &PEM[..40])], vec!["AZURE_KUBERNETES_CA_DATA", "cut"]),
+        (vec![PROXY, (file, "/binary")], vec![file, "/binary", "UTF-8"]),
     ];
     for (vars, says) in rows {
         let world = world(&vars, &[(200, TOKEN)]);
         world.env.file("/empty", Ok(b""));
+        world.env.file("/binary", Ok(b"-----BEGIN CERTIFICATE-----\xff"));
         world.env.file("/key", Ok(b"-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----"));
         world.env.file("/secret", Err(io::ErrorKind::PermissionDenied));
         world.env.file("/directory", Err(io::ErrorKind::IsADirectory));

@@ -107,3 +107,49 @@ fn debug_names_the_service_only() {
     let shown = format!("{:?}", both(&world));
     assert!(!shown.contains("CANARY") && shown.contains("GithubActionsCredential"), "{shown}");
 }
+
+#[test]
+fn the_service_and_entra_share_45_seconds_also_when_both_are_asked_twice() {
+    const OUTSIDE: &str = r#"{"error":"invalid_client","error_description":"AADSTS700024: outside"}"#;
+    let clock = FakeClock::default();
+    let (next, slow) = (AtomicUsize::new(0), Duration::from_secs(14));
+    let transport = FakeTransport::slow(&clock, slow, move |request| match request.url == ENDPOINT {
+        true => Ok(json(401, OUTSIDE)),
+        false if next.fetch_add(1, Ordering::SeqCst) == 0 => Ok(json(503, "{}")),
+        false => Ok(json(200, r#"{"oidcToken":"CANARY-assertion","value":"CANARY-assertion"}"#)),
+    });
+    let env = FakeEnv::new(&[
+        ("SYSTEM_OIDCREQUESTURI", "https://dev.azure.com/oidctoken"),
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://actions.example/token"),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CANARY-request-token"),
+        ("AZURE_TENANT_ID", "tenant"),
+        ("AZURE_CLIENT_ID", "client"),
+    ]);
+    let platform = platform(&clock, &transport, &env);
+    let world = World { sim: Sim::new(&clock), clock, env, transport, platform };
+    for credential in both(&world) {
+        let start = world.clock.elapsed();
+        world.get(credential.as_ref()).unwrap_err();
+        assert!((world.clock.elapsed() - start).as_secs() <= 45, "{:?}", world.clock.elapsed() - start);
+        world.clock.advance(Duration::from_secs(3_600));
+    }
+}
+
+#[test]
+fn no_more_than_eight_jobs_tokens_are_asked_for_at_a_time() {
+    let clock = FakeClock::default();
+    let transport = FakeTransport::slow(&clock, Duration::from_millis(100), |request| match request.url == ENDPOINT {
+        true => Ok(json(200, TOKEN)),
+        false => Ok(json(200, r#"{"oidcToken":"CANARY-assertion"}"#)),
+    });
+    let env = FakeEnv::new(&[("SYSTEM_OIDCREQUESTURI", "https://dev.azure.com/oidctoken")]);
+    let platform = platform(&clock, &transport, &env);
+    let credential =
+        AzurePipelinesCredential::builder("tenant", "client", "connection", "CANARY").build_with(&platform).unwrap();
+    let scopes: Vec<String> = (0..64).map(|number| format!("api://{number}/.default")).collect();
+    let scopes: Vec<[&str; 1]> = scopes.iter().map(|scope| [scope.as_str()]).collect();
+    let results = Sim::new(&clock).run(join_all(scopes.iter().map(|scopes| credential.get_token(scopes, None))));
+    assert!(results.iter().all(Result::is_ok));
+    // Eight rounds of the service, and at most one of Entra ID after the last.
+    assert_eq!((transport.count(), clock.elapsed().as_millis()), (128, 900));
+}

@@ -158,6 +158,27 @@ fn refusals_say_what_to_do_and_where_to_look() {
 }
 
 #[test]
+fn a_refusal_is_forgotten_when_the_job_is_given_another_address() {
+    let world = World::job(JOB, &[(401, &[], "{}"), GIVEN]);
+    let credential = build(&world);
+    for _ in 0..2 {
+        assert_eq!(world.get(&credential).unwrap_err().http_status(), Some(401));
+    }
+    assert_eq!(world.transport.count(), 1);
+    world.env.set("SYSTEM_OIDCREQUESTURI", "https://dev.azure.com/other/oidctoken");
+    world.get(&credential).unwrap();
+}
+
+#[test]
+fn outside_of_a_job_nobody_is_asked_about_the_authority_or_a_region() {
+    let world = World::job(&[], &[GIVEN]);
+    let credential =
+        builder().authority("sts.contoso.com").region("tryautodetect").build_with(&world.platform).unwrap();
+    refused(&world.get(&credential).unwrap_err(), ErrorKind::CredentialUnavailable, NAME, &["SYSTEM_OIDCREQUESTURI"]);
+    assert_eq!(world.transport.count(), 0);
+}
+
+#[test]
 fn nothing_shows_the_access_token() {
     let world = World::job(JOB, &[GIVEN]);
     let builder = builder();

@@ -268,7 +268,7 @@ impl Inner {
         }
         Err(Error::new(
             ErrorKind::InvalidArgument,
-            "the runtime dropped the request before it was answered: it is shutting down, or was built without enable_all()",
+            "the runtime dropped the request before it was answered: it is shutting down, was built without enable_all(), or what was called panicked",
         ))
     }
 
@@ -299,10 +299,10 @@ impl Inner {
             if let Some(flight) = node.flights.iter().find(joins) {
                 return Step::Wait(Waiter::new(flight, Arc::downgrade(self), old.is_some()), old);
             }
-            let remembered = node.failure.as_ref().filter(|failure| {
+            let remembered = node.failure(lookup.claims).filter(|failure| {
                 now.is_before(&failure.until) && (failure.context == lookup.context || old.is_some())
             });
-            if let (Some(failure), None) = (remembered, lookup.claims) {
+            if let Some(failure) = remembered {
                 // The last seconds of a token are no reason to ask more often.
                 return match (&old, failure.error.retry_after()) {
                     (Some(old), _) => Step::Token(old.token.clone()),
@@ -331,7 +331,7 @@ impl Inner {
     /// Forgets a failure of an earlier generation.
     fn forget(&self, lookup: &Lookup<'_>, hash: u64, generation: u64) {
         if let Some(node) = lock(&self.state).find(lookup, hash) {
-            node.failure = node.failure.take().filter(|failure| failure.generation != generation);
+            node.failures.retain(|failure| failure.generation != generation);
         }
     }
 
@@ -417,23 +417,27 @@ impl Inner {
         let (mut token, mut warn) = (None, false);
         match (&result, &usable) {
             (Ok(fetched), _) => {
-                node.failure = None;
+                node.failures.clear();
                 if !is_newer {
                     self.publish(node, Entry::new(Arc::clone(&node.key), fetched, name, random, order));
                 }
                 token = node.entry.as_ref().map(|entry| entry.token.clone());
             }
-            // What was refused is the answer to a challenge, or was asked for before a token that is good.
-            (Err(_), _) if flight.claims.is_some() || is_newer => {}
+            // What was refused was asked for before a token that is good.
+            (Err(_), _) if is_newer => {}
+            // The answer to a challenge says nothing about the token that is there.
+            (Err(error), _) if flight.claims.is_some() => {
+                node.remember(error, &now, flight, self.options.failure_memory, generation);
+            }
             (Err(error), Some(entry)) => {
                 let mut life = entry.life;
                 warn = life.refresh_failed(&now, error, random);
                 self.publish(node, entry.with_life(life));
                 if !life.is_fresh(&now) {
-                    node.remember(error, &now, flight.context, self.options.failure_memory, generation);
+                    node.remember(error, &now, flight, self.options.failure_memory, generation);
                 }
             }
-            (Err(error), None) => node.remember(error, &now, flight.context, self.options.failure_memory, generation),
+            (Err(error), None) => node.remember(error, &now, flight, self.options.failure_memory, generation),
         }
         state.trim(self.options.capacity, &|entry| self.front.clear(entry.key.slot, entry));
         // Whoever takes log events may ask for a token: no lock is held from here on.

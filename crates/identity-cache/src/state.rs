@@ -26,7 +26,8 @@ pub(crate) struct State {
 pub(crate) struct Node {
     pub(crate) key: Arc<Key>,
     pub(crate) entry: Option<Arc<Entry>>,
-    pub(crate) failure: Option<Failure>,
+    /// One of callers without claims, and the last one of those with some.
+    pub(crate) failures: Vec<Failure>,
     pub(crate) flights: Vec<Arc<Flight>>,
 }
 
@@ -40,6 +41,8 @@ pub(crate) struct Failure {
     pub(crate) count: u32,
     /// Of the inputs that it was made with.
     pub(crate) generation: u64,
+    /// Those that the callers had.
+    pub(crate) claims: Option<String>,
 }
 
 impl State {
@@ -72,7 +75,7 @@ impl State {
             while self.nodes.len() >= capacity && self.evict_one(capacity, evicted) {}
             let at = self.first(hash);
             let key = Arc::new(Key::new(lookup, hash));
-            self.nodes.insert(at, Box::new(Node { key, entry: None, failure: None, flights: Vec::new() }));
+            self.nodes.insert(at, Box::new(Node { key, entry: None, failures: Vec::new(), flights: Vec::new() }));
             at
         });
         #[expect(clippy::indexing_slicing, reason = "a node was found or put there in the statement before")]
@@ -169,13 +172,15 @@ impl Node {
         &mut self,
         error: &Error,
         now: &Moment,
-        context: CallContext,
+        flight: &Flight,
         permanent: Duration,
         generation: u64,
     ) {
+        let (context, claims) = (flight.context, flight.claims.clone());
         // In a row is what comes within a minute after the last one was forgotten.
-        let last = self.failure.take().filter(|failure| now.is_before(&failure.until.plus(FAILURE_ROW)));
-        let count = last.map_or(0, |failure| failure.count);
+        let last = self.failure(flight.claims.as_deref());
+        let count = last.filter(|last| now.is_before(&last.until.plus(FAILURE_ROW))).map_or(0, |last| last.count);
+        self.failures.retain(|failure| failure.claims.is_some() != claims.is_some());
         let wait = match error.kind() {
             // Or for as long as the service itself forbids to ask.
             ErrorKind::AuthenticationFailed => permanent.max(error.retry_after().unwrap_or_default()),
@@ -187,7 +192,12 @@ impl Node {
             _ => return,
         };
         let (error, until) = (error.clone(), now.plus(wait));
-        self.failure = Some(Failure { error, until, context, count: count.saturating_add(1), generation });
+        self.failures.push(Failure { error, until, context, count: count.saturating_add(1), generation, claims });
+    }
+
+    /// What is remembered for callers with these claims.
+    pub(crate) fn failure(&self, claims: Option<&str>) -> Option<&Failure> {
+        self.failures.iter().find(|failure| failure.claims.as_deref() == claims)
     }
 }
 

@@ -308,7 +308,23 @@ fn a_failed_answer_to_claims_is_an_error_and_leaves_the_rest_alone() {
     assert_eq!(world.claims("{}").unwrap_err().kind(), ErrorKind::AuthenticationFailed);
     assert_eq!(world.secret(), "a#1");
     assert_eq!(world.claims("{}").unwrap_err().kind(), ErrorKind::AuthenticationFailed);
-    assert_eq!(world.service.count(), 3, "not remembered");
+    assert_eq!(world.service.count(), 2, "remembered for the same claims");
+    world.claims(r#"{"x":1}"#).unwrap_err();
+    world.claims(r#"{"x":1}"#).unwrap_err();
+    assert_eq!(world.service.count(), 3, "and not for others");
+    world.clock.advance(secs(60));
+    world.claims(r#"{"x":1}"#).unwrap_err();
+    assert_eq!((world.service.count(), world.secret().as_str()), (4, "a#1"));
+}
+
+#[test]
+fn refusals_of_claims_and_of_none_are_remembered_each_on_its_own() {
+    let world = World::new(|_, _| Err(refused()));
+    for _ in 0..3 {
+        world.get("a").unwrap_err();
+        world.claims("{}").unwrap_err();
+    }
+    assert_eq!(world.service.count(), 2);
 }
 
 #[test]

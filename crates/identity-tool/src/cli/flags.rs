@@ -92,16 +92,11 @@ const TAKEN_BY: [(&[&str], &[Credential]); 9] = [
         &[
             "tenant-id",
             "authority",
-            "disable-instance-discovery",
             "additionally-allowed-tenant",
             "region",
             "require-granted-scopes",
             "cache-capacity",
             "max-in-flight",
-            "ca-file",
-            "roots",
-            "proxy",
-            "no-proxy",
         ],
         ENTRA,
     ),
@@ -144,7 +139,7 @@ mod tests {
     use super::*;
 
     /// Taken by all credentials, or judged elsewhere.
-    const COMMON: [&str; 12] = [
+    const COMMON: [&str; 17] = [
         "scope",
         "credential",
         "output",
@@ -155,6 +150,12 @@ mod tests {
         "enable-cae",
         "failure-memory",
         "emulator",
+        // Also for managed identity, whose token exchange asks Entra ID.
+        "disable-instance-discovery",
+        "ca-file",
+        "roots",
+        "proxy",
+        "no-proxy",
         "help",
         "version",
     ];

@@ -200,7 +200,7 @@ pub(crate) struct RequestArgs {
 
 /// The service that is asked.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Who is asked; not for managed-identity")]
+#[command(next_help_heading = "Who is asked at Entra ID")]
 pub(crate) struct ServiceArgs {
     /// Who issues the token, such as login.microsoftonline.us [env: AZURE_AUTHORITY_HOST]
     #[arg(long, value_name = "HOST|URL", conflicts_with = "emulator")]
@@ -227,7 +227,7 @@ pub(crate) struct ServiceArgs {
 
 /// How it is asked.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Connections; not for managed-identity")]
+#[command(next_help_heading = "Connections to Entra ID")]
 pub(crate) struct TransportArgs {
     /// Trust the roots in this PEM file, too; may be given several times
     #[arg(long, value_name = "FILE")]
@@ -265,13 +265,15 @@ pub(crate) struct TokenEmulatorArgs {
 
 /// The sources of managed identity.
 fn metadata_sources() -> impl TypedValueParser<Value = Source> {
-    const SOURCES: [Source; 6] = [
+    const SOURCES: [Source; 7] = [
         Source::Imds,
         Source::AppService,
         Source::AzureArc,
         Source::ServiceFabric,
         Source::AzureMl,
         Source::CloudShell,
+        // Token exchange.
+        Source::WorkloadIdentity,
     ];
     PossibleValuesParser::new(SOURCES.map(Source::name)).try_map(|name| name.parse::<Source>())
 }

@@ -92,6 +92,10 @@ fn managed(args: &TokenArgs, platform: &Platform) -> Result<Built> {
     if let Some(duration) = args.request.failure_memory {
         builder = builder.failure_memory(duration);
     }
+    // The emulator is no authority that Microsoft knows.
+    if args.service.disable_instance_discovery || args.emulator.emulator {
+        builder = builder.disable_instance_discovery();
+    }
     let managed = builder.build_with(platform)?;
     let source = Some(managed.source());
     let credential: Arc<dyn TokenCredential> = match args.credential {

@@ -48,16 +48,11 @@ fn an_option_that_does_nothing_is_2_and_says_who_takes_it() {
     for (credential, arguments, part) in [
         ("default", &["--tenant-id", "t"][..], entra),
         ("managed-identity", &["--authority", "login.microsoftonline.us"], entra),
-        ("managed-identity", &["--disable-instance-discovery"], entra),
         ("managed-identity", &["--additionally-allowed-tenant", "*"], entra),
         ("managed-identity", &["--region", "westus2"], entra),
         ("managed-identity", &["--require-granted-scopes"], entra),
         ("managed-identity", &["--cache-capacity", "1"], entra),
         ("managed-identity", &["--max-in-flight", "1"], entra),
-        ("managed-identity", &["--ca-file", "x"], entra),
-        ("managed-identity", &["--roots", "system"], entra),
-        ("managed-identity", &["--proxy", "http://x"], entra),
-        ("managed-identity", &["--no-proxy"], entra),
         (
             "client-secret",
             &["--object-id", "x"],

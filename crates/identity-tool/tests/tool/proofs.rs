@@ -118,9 +118,9 @@ fn a_managed_identity_may_be_the_assertion() {
 fn a_token_file_is_read_and_judged() {
     let (emulator, files) = (emulator(), Files::new("token-file"));
     let variables = emulator.variables(Source::WorkloadIdentity);
-    for (path, part) in [(files.path("missing"), "missing"), (files.write("empty", "\n"), "empty")] {
+    for (path, part, code) in [(files.path("missing"), "missing", 2), (files.write("empty", "\n"), "empty", 3)] {
         let done = trusting(&variables, "workload-identity", &["--token-file-path", &path]);
-        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{path}: {}", done.stderr);
+        assert_eq!((done.code, done.stdout.as_str()), (Some(code), ""), "{path}: {}", done.stderr);
         assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
     }
     assert_eq!(emulator.request_count(None), 0);
@@ -188,4 +188,21 @@ fn a_job_of_github_actions_is_vouched_for() {
     let done = trusting(&elsewhere, "github-actions", &[]);
     assert_eq!(done.code, Some(3), "{}", done.stderr);
     assert!(done.stderr.contains("id-token: write"), "{}", done.stderr);
+}
+
+#[test]
+fn a_managed_identity_exchanges_the_token_of_a_pod() {
+    let emulator = emulator();
+    let variables = emulator.variables(Source::WorkloadIdentity);
+    let done = trusting(&variables, "managed-identity", &["-o", "json"]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stdout.contains(FEDERATED_CLIENT_ID), "{}", done.stdout);
+    // The emulator is none of Microsoft's hosts, and nobody can be asked about it.
+    let proxied = ["--credential", "managed-identity", "--proxy", "http://127.0.0.1:1"];
+    let done = crate::token(&variables, &proxied);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(6), ""), "{}", done.stderr);
+    assert_eq!(emulator.request_count(Source::WorkloadIdentity), 1);
+    let done = crate::run(&["token", "--emulator", "--emulator-source", "workload-identity", "--scope", SCOPE]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stdout.contains("token exchange"), "{}", done.stdout);
 }

@@ -373,6 +373,48 @@ fn a_file_that_changes_is_read_again_and_a_bad_one_is_not_taken() {
 }
 
 #[test]
+fn a_refusal_holds_until_the_file_changes() {
+    let clock = clock();
+    let env = FakeEnv::default();
+    env.file(PATH, Ok(&both()));
+    let count = AtomicUsize::new(0);
+    let transport = FakeTransport::new(&clock, move |_| {
+        Ok(match count.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => json(401, r#"{"error":"invalid_client","error_description":"AADSTS700027: not known."}"#),
+            _ => json(200, r#"{"access_token":"t","expires_in":3600}"#),
+        })
+    });
+    let platform = platform(&clock, Arc::new(env.clone())).with_transport(Arc::new(transport.clone()));
+    let credential = CertificateCredential::builder("T", "C").certificate_path(PATH).build_with(&platform).unwrap();
+    let sim = Sim::new(&clock);
+    let get = || {
+        let result = sim.run(credential.get_token(&["https://vault.azure.net/.default"], None));
+        (result.map_err(|error| error.entra_codes().to_vec()).map(|token| token.secret().to_owned()), transport.count())
+    };
+    let assertions = || {
+        let bodies = transport.requests().into_iter().map(|request| request.body.unwrap().expose().to_owned());
+        bodies.map(|body| body.split_once("client_assertion=").unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    let refused = || Err(vec![700_027]);
+    for _ in 0..3 {
+        assert_eq!(get(), (refused(), 1));
+    }
+    // Written again, but no other.
+    env.file(PATH, Ok(&both()));
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(get(), (refused(), 1));
+    for (number, content) in [(2, [b"renewed\n", &both()[..]].concat()), (3, both())] {
+        env.file(PATH, Ok(&content));
+        let expected = if number == 2 { refused() } else { Ok("t".to_owned()) };
+        for _ in 0..3 {
+            assert_eq!(get(), (expected.clone(), number));
+        }
+        let all = assertions();
+        assert!(all[..number - 1].iter().all(|assertion| *assertion != all[number - 1]), "{number}");
+    }
+}
+
+#[test]
 fn the_credential_posts_its_assertion_and_no_secret() {
     let clock = clock();
     let transport = FakeTransport::new(&clock, |_| Ok(json(200, r#"{"access_token":"t","expires_in":3600}"#)));

@@ -43,6 +43,20 @@ fn a_wrong_password_and_none_are_told_apart() {
 }
 
 #[test]
+fn a_wrong_password_is_told_in_two_seconds() {
+    let Some(shop) = Workshop::open() else { return };
+    for options in ["-v2 aes-256-cbc", "-v2 aes-256-cbc -iter 20000", "-v2 des3 -v2prf hmacWithSHA512 -iter 20000"] {
+        let path = encrypt(&shop, options);
+        let result = timed(Duration::from_secs(2), options, || with_password(&path, "wrong"));
+        assert!(refusal(result).ends_with("the password is wrong, or it is damaged"), "{options}");
+    }
+    // Without one no key is derived.
+    let path = encrypt(&shop, "-v2 aes-256-cbc -iter 100000");
+    let result = timed(Duration::from_millis(100), "no password", || from_file(&path));
+    assert!(refusal(result).contains("no password was given"));
+}
+
+#[test]
 fn a_password_that_is_not_needed_does_no_harm() {
     let Some(shop) = Workshop::open() else { return };
     with_password(&shop.join(&["key.pem", "cert.pem"], "both.pem"), PASSWORD).unwrap();

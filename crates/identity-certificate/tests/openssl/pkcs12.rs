@@ -139,6 +139,100 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn a_wrong_password_is_told_in_two_seconds() {
+    let Some(shop) = Workshop::open() else { return };
+    for options in ["", "-legacy", "-iter 20000", "-legacy -iter 20000", "-iter 20000 -nomac"] {
+        let path = export(&shop, PASSWORD, options);
+        let result = timed(Duration::from_secs(2), options, || with_password(&path, "wrong"));
+        assert!(refusal(result).contains("the password is wrong, or it is damaged"), "{options}");
+    }
+}
+
+#[test]
+fn a_key_beside_the_certificate_of_another_is_refused_at_once() {
+    let Some(shop) = Workshop::open() else { return };
+    // Certificates of one length, so that one can take the other's place.
+    shop.run("genrsa -out other.key 2048");
+    for (key, certificate) in [("key.pem", "cert.pem"), ("other.key", "other.pem")] {
+        shop.run(&format!("req -x509 -new -key {key} -subj /CN=leaf -days 9 -set_serial 7 -out {certificate}"));
+        shop.run(&format!("x509 -in {certificate} -outform der -out {certificate}.der"));
+    }
+    let path = export(&shop, "", "-keypbe NONE -certpbe NONE -nomac");
+    with_password(&path, "").unwrap();
+    let (mut bytes, own, other) = (shop.read("store.pfx"), shop.read("cert.pem.der"), shop.read("other.pem.der"));
+    assert_eq!(own.len(), other.len());
+    let at = bytes.windows(own.len()).position(|window| window == own).unwrap();
+    bytes[at..at + own.len()].copy_from_slice(&other);
+    shop.write("store.pfx", &bytes);
+    assert!(shop.run("pkcs12 -in store.pfx -passin pass: -nodes").contains("BEGIN CERTIFICATE"));
+    let message = refusal(timed(Duration::from_millis(100), "a refusal", || with_password(&path, "")));
+    assert!(message.contains("belongs to none of its certificates"), "{message}");
+    // Both certificates are no mistake: the one that fits is taken.
+    shop.run("pkcs12 -export -inkey key.pem -in cert.pem -certfile other.pem -passout pass:x -out store.pfx");
+    with_password(&path, "x").unwrap();
+}
+
+/// The same with another number where `from` stands; `depth` counts the levels of strings that are looked into.
+fn with_number(bytes: &[u8], from: &[u8], to: &[u8], depth: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (header, len) = match rest[1] {
+            0x81 => (3, usize::from(rest[2])),
+            0x82 => (4, usize::from(rest[2]) << 8 | usize::from(rest[3])),
+            len => (2, usize::from(len)),
+        };
+        let (tag, content) = (rest[0], &rest[header..header + len]);
+        let content = match tag {
+            0x02 if content == from => to.to_vec(),
+            // Salts are shorter, and what is encrypted is no sequence.
+            0x04 if len > 100 && depth > 0 && content.starts_with(&[0x30, 0x82]) => {
+                with_number(content, from, to, depth - 1)
+            }
+            tag if tag & 0x20 != 0 => with_number(content, from, to, depth),
+            _ => content.to_vec(),
+        };
+        out.push(tag);
+        match content.len() {
+            len @ ..0x80 => out.push(len as u8),
+            len => out.extend([0x82, (len >> 8) as u8, len as u8]),
+        }
+        out.extend(content);
+        rest = &rest[header + len..];
+    }
+    out
+}
+
+#[test]
+fn a_thousand_million_rounds_are_refused_at_once_wherever_they_are_asked_for() {
+    let Some(shop) = Workshop::open() else { return };
+    // 0: the integrity check; 1: what is encrypted as a whole, certificates; 2: the key in its bag.
+    for (options, depth) in [
+        ("-iter 32769", 0),
+        ("-legacy -iter 32769", 0),
+        // To have no integrity check means to have open certificates, unless they are told of again.
+        ("-iter 32769 -nomac -certpbe AES-256-CBC", 1),
+        ("-legacy -iter 32769 -nomac -certpbe PBE-SHA1-RC2-40", 1),
+        ("-iter 32769 -nomac", 2),
+        ("-legacy -iter 32769 -nomac", 2),
+    ] {
+        let path = export(&shop, "x", options);
+        let bytes = shop.read("store.pfx");
+        let from = [0, 0x80, 1];
+        // What changes nothing is read.
+        shop.write("store.pfx", &with_number(&bytes, &from, &from, depth));
+        with_password(&path, "x").unwrap();
+        for to in [&1_000_000_000_i32.to_be_bytes()[..], &i32::MAX.to_be_bytes(), &i64::MAX.to_be_bytes(), &[127; 20]] {
+            let changed = with_number(&bytes, &from, to, depth);
+            assert!(changed != bytes, "{options}: no count of rounds was found");
+            shop.write("store.pfx", &changed);
+            let message = refusal(timed(Duration::from_millis(100), options, || with_password(&path, "x")));
+            assert!(message.contains("more than 2000000 rounds"), "{options} {to:?}: {message}");
+        }
+    }
+}
+
+#[test]
 fn a_count_of_rounds_that_would_take_for_ever_is_refused_at_once() {
     let Some(shop) = Workshop::open() else { return };
     // The counts are found by their value: those of the parts and that of the integrity check.

@@ -1,8 +1,9 @@
 //! What is refused, and what is said then.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use identity_certificate::ClientCertificate;
+use identity_certificate::{ClientCertificate, Signer, SigningAlgorithm};
+use identity_core::{BoxFuture, Result};
 
 use crate::support::*;
 
@@ -112,6 +113,106 @@ fn keys_that_are_no_rsa_keys_of_a_usable_size_are_refused() {
     }
 }
 
+/// A key that nobody asks: credentials are built without it.
+#[derive(Debug)]
+struct Unasked;
+
+impl Signer for Unasked {
+    fn sign<'a>(&'a self, _: SigningAlgorithm, _: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>>> {
+        panic!("a credential is built without a signature")
+    }
+}
+
+/// A credential whose key is elsewhere, built that many seconds from now.
+fn elsewhere(certificates: &[u8], seconds: i64) -> Result<ClientCertificate> {
+    let clock = clock();
+    clock.jump_wall(seconds);
+    let builder = ClientCertificate::builder().signer(certificates, Arc::new(Unasked));
+    timed(AT_ONCE, "a signer's certificate", || builder.build_with(&platform(&clock)))
+}
+
+#[test]
+fn the_bounds_of_rsa_keys_are_exact_for_files_and_for_signers() {
+    let Some(shop) = Workshop::open() else { return };
+    // More primes for large keys: they are found sooner, and what they are is judged by their size alone.
+    for (bits, primes, expected) in [
+        (2040, 2, Some("has 2040 bits, which is too weak")),
+        (2047, 2, Some("has 2047 bits, which is too weak")),
+        (2048, 2, None),
+        (4097, 4, Some("has 4097 bits, more than can be used")),
+        (4104, 4, Some("has 4104 bits, more than can be used")),
+    ] {
+        shop.run(&format!("genrsa -primes {primes} -out x.key {bits}"));
+        shop.run("req -x509 -new -key x.key -subj /CN=x -days 9 -out x.pem");
+        let path = shop.join(&["x.key", "x.pem"], "both.pem");
+        let file = timed(AT_ONCE, "a file", || from_file(&path));
+        for result in [file, elsewhere(&shop.read("x.pem"), 0)] {
+            match expected {
+                None => assert!(result.is_ok(), "{bits}: {result:?}"),
+                Some(expected) => assert!(refusal(result).contains(expected), "{bits}"),
+            }
+        }
+    }
+    shop.run("genrsa -primes 4 -out x.key 4096");
+    shop.run("req -x509 -new -key x.key -subj /CN=x -days 9 -out x.pem");
+    elsewhere(&shop.read("x.pem"), 0).unwrap();
+}
+
+#[test]
+fn the_certificate_of_a_signer_is_judged_like_one_in_a_file() {
+    let Some(shop) = Workshop::open() else { return };
+    shop.run("ecparam -genkey -name prime256v1 -noout -out ec.key");
+    shop.run("genpkey -algorithm ed25519 -out ed25519.key");
+    shop.run("genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out pss.key");
+    shop.run("genrsa -out small.key 1024");
+    shop.run("genrsa -primes 5 -out large.key 8192");
+    for name in ["ec", "ed25519", "pss", "small", "large"] {
+        shop.run(&format!("req -x509 -new -key {name}.key -subj /CN=x -days 9 -out {name}.pem"));
+    }
+    for (names, seconds, expected) in [
+        (&["ec.pem"][..], 0, "is an elliptic-curve key; Entra ID takes RSA keys"),
+        (&["ed25519.pem"], 0, "is an Ed25519 or Ed448 key"),
+        (&["pss.pem"], 0, "is an RSA key for PSS only"),
+        (&["small.pem"], 0, "has 1024 bits, which is too weak"),
+        (&["large.pem"], 0, "has 8192 bits, more than can be used"),
+        (&["cert.pem"], 86_400 * 366, "expired 24 hours ago"),
+        (&["cert.pem"], -86_400 * 61 / 2, "becomes valid in 30 days"),
+        // The first one is the key's.
+        (&["ec.pem", "cert.pem"], 0, "is an elliptic-curve key"),
+        (&["small.pem", "cert.pem"], 0, "has 1024 bits"),
+    ] {
+        let message = refusal(elsewhere(&std::fs::read(shop.join(names, "all.pem")).unwrap(), seconds));
+        assert!(message.starts_with("the signer's certificates: ") && message.contains(expected), "{message}");
+    }
+    for names in [&["cert.pem"][..], &["cert.pem", "ec.pem", "small.pem"], &["key.pem", "cert.pem"]] {
+        elsewhere(&std::fs::read(shop.join(names, "all.pem")).unwrap(), 0).unwrap();
+    }
+}
+
+#[test]
+fn what_needs_no_password_is_refused_at_once() {
+    let Some(shop) = Workshop::open() else { return };
+    shop.authority("other");
+    shop.run("rsa -in key.pem -traditional -aes256 -passout pass:x -out old.key");
+    for (names, seconds, expected) in [
+        (&["cert.pem"][..], 0, "holds no private key"),
+        (&["key.pem"], 0, "holds no certificate"),
+        (&["key.pem", "other.pem"], 0, "belongs to none of its certificates"),
+        (&["other.key", "cert.pem"], 0, "belongs to none of its certificates"),
+        (&["key.pem", "cert.pem"], 86_400 * 366, "expired 24 hours ago"),
+        (&["old.key", "cert.pem"], 0, "in OpenSSL's old form"),
+    ] {
+        let path = shop.join(names, "both.pem");
+        let clock = clock();
+        clock.jump_wall(seconds);
+        for password in ["", "x", "wrong"] {
+            let builder = ClientCertificate::builder().certificate_path(&path).password(password);
+            let result = timed(AT_ONCE, "a refusal", || builder.build_with(&platform(&clock)));
+            assert!(refusal(result).contains(expected), "{names:?} {password}");
+        }
+    }
+}
+
 #[test]
 fn certificates_outside_of_their_time_are_refused() {
     let Some(shop) = Workshop::open() else { return };
@@ -172,3 +273,6 @@ fn a_file_that_is_cut_is_refused() {
         refusal(from_data(&whole[..len]));
     }
 }
+
+/// What may be taken by everything that derives no key from a password.
+const AT_ONCE: Duration = Duration::from_millis(100);

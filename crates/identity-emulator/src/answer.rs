@@ -101,7 +101,8 @@ impl Answer {
 
     /// Entra's refusal with that code, such as 7000215, whatever was asked: its status and its body.
     ///
-    /// Every other source says the same in its own shape.
+    /// A code for which nobody knows the status and the error is not guessed: the answer is 501, and says so. Every other
+    /// source says the same in its own shape.
     #[must_use]
     pub fn entra_error(code: u32) -> Self {
         Self(Plan { entra_error: Some(code), ..Plan::default() })

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 
 use crate::answer::{Answer, Plan};
 use crate::cluster::{CA, CLIENT};
+use crate::entra::knows_code;
 use crate::io::HyperIo;
 use crate::lock;
 use crate::reply::{JSON, Reply, json_body};
@@ -170,6 +171,10 @@ async fn add(shared: &Shared, request: Request<Incoming>) -> Handled {
     };
     if order.always.is_none() && order.script.is_empty() {
         return Err((400, "give `always` or `script`".to_owned()));
+    }
+    let mut codes = order.always.iter().chain(&order.script).filter_map(|plan| plan.entra_error);
+    if let Some(code) = codes.find(|code| !knows_code(*code)) {
+        return Err((400, format!("nobody knows how Entra answers with {code}: give `status` and `body`")));
     }
     let more = order.times.saturating_mul(order.script.len());
     if more.saturating_add(shared.faults.queued(source)) > MAX_QUEUED {

@@ -1,9 +1,11 @@
 //! Entra's token service.
 
 mod assertion;
+mod certificate;
 mod claims;
 mod client;
 mod client_credentials;
+mod codes;
 mod discovery;
 mod error;
 mod federation;
@@ -13,8 +15,8 @@ mod tenant;
 
 use serde_json::{Map, Value};
 
-use error::known;
 pub(crate) use error::{Detail, body, canned};
+use error::{known, not_played};
 pub(crate) use federation::{BINDING_AUDIENCE, EXCHANGE_AUDIENCE};
 
 use crate::endpoints::{Outcome, Refusal};
@@ -70,6 +72,7 @@ fn token(shared: &Shared, request: &Request, realm: &Realm<'_>) -> Result<Outcom
     let grant = form.required("grant_type")?;
     let issue = match grant {
         "client_credentials" => client_credentials::issue(shared, request, realm, &form)?,
+        other if LATER.contains(&other) => return Err(not_played(&format!("the grant '{other}'"))),
         other => {
             let text = format!("The app requested an unsupported grant type '{other}'.");
             return Err(known(70003, text));
@@ -77,3 +80,19 @@ fn token(shared: &Shared, request: &Request, realm: &Realm<'_>) -> Result<Outcom
     };
     Ok(Outcome::Issue(Box::new(issue)))
 }
+
+/// True if it is known how Entra answers with that code.
+pub(crate) fn knows_code(code: u32) -> bool {
+    codes::find(code).is_some()
+}
+
+/// Grants that Entra has.
+const LATER: [&str; 7] = [
+    "authorization_code",
+    "device_code",
+    "password",
+    "refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:ietf:params:oauth:grant-type:saml2-bearer",
+];

@@ -1,7 +1,8 @@
 //! Signed tokens of others: read and verified.
 
 use ring::signature::{
-    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use serde_json::{Map, Value};
 
@@ -24,6 +25,10 @@ pub(crate) enum Key<'a> {
     /// The modulus and the exponent of an RSA key.
     Parts(&'a [u8], &'a [u8]),
 }
+
+/// A claim that should be a time is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotANumber;
 
 impl Jwt {
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -54,11 +59,15 @@ impl Jwt {
         self.claims.get(name)?.as_str()
     }
 
-    /// A time in whole seconds; fractions, which MSAL for Python sends, are cut off.
-    pub(crate) fn time(&self, name: &str) -> Option<i64> {
-        let value = self.claims.get(name)?;
+    /// A time in whole seconds, if it is there; fractions, which MSAL for Python sends, are cut off.
+    ///
+    /// # Errors
+    ///
+    /// It is no number.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<i64>, NotANumber> {
+        let Some(value) = self.claims.get(name) else { return Ok(None) };
         #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
-        value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64))
+        value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64)).map(Some).ok_or(NotANumber)
     }
 
     /// The audience, if it is one.
@@ -77,7 +86,11 @@ impl Jwt {
     pub(crate) fn is_signed_by(&self, key: &Key<'_>) -> bool {
         let parameters = match self.header("alg") {
             Some("RS256") => &RSA_PKCS1_2048_8192_SHA256,
+            Some("RS384") => &RSA_PKCS1_2048_8192_SHA384,
+            Some("RS512") => &RSA_PKCS1_2048_8192_SHA512,
             Some("PS256") => &RSA_PSS_2048_8192_SHA256,
+            Some("PS384") => &RSA_PSS_2048_8192_SHA384,
+            Some("PS512") => &RSA_PSS_2048_8192_SHA512,
             _ => return false,
         };
         let signed = self.signed.as_bytes();
@@ -87,3 +100,8 @@ impl Jwt {
         }
     }
 }
+
+/// The algorithms that Entra verifies.
+///
+/// Source: the text of AADSTS5002738 as it was recorded, and AzureAD/microsoft-identity-web, issue 3467.
+pub(crate) const ALGORITHMS: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];

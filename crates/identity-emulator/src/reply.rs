@@ -42,6 +42,7 @@ pub(crate) fn reply(shared: &Shared, request: &Request, plan: &Plan) -> Reply {
     } else if let Some(code) = plan.entra_error {
         let refusal = canned(code);
         reply.status = plan.status.unwrap_or(refusal.status);
+        reply.headers.extend(refusal.detail.headers.iter().cloned());
         reply.body = json_body(&refusal.body(shared, request));
     } else if let Some(status) = plan.status {
         reply.status = status;
@@ -114,7 +115,7 @@ fn real(shared: &Shared, request: &Request, plan: &Plan, reply: &mut Reply) {
         },
         Outcome::Json(value) => reply.body = json_body(&value),
         Outcome::Text(text) => {
-            reply.headers.push(("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned()));
+            reply.headers.push(plain_text());
             reply.body = text.into();
         }
         Outcome::Challenge(realm) => {
@@ -126,7 +127,13 @@ fn real(shared: &Shared, request: &Request, plan: &Plan, reply: &mut Reply) {
         Outcome::Refusal(refusal) => {
             reply.status = refusal.status;
             reply.headers.extend(refusal.detail.headers.iter().cloned());
-            reply.body = json_body(&refusal.body(shared, request));
+            reply.body = match refusal.detail.plain {
+                Some(text) => {
+                    reply.headers.push(plain_text());
+                    text.into()
+                }
+                None => json_body(&refusal.body(shared, request)),
+            };
         }
     }
 }
@@ -152,9 +159,10 @@ fn issued(shared: &Shared, request: &Request, plan: &Plan, outcome: &Outcome<'_>
 /// What Entra sends with every answer.
 fn authority_headers(request: &Request, reply: &mut Reply) {
     let is_token = request.path.ends_with("/token") || request.path.ends_with("/token/");
-    let caching = if is_token { "no-store, no-cache" } else { "max-age=86400, private" };
+    let is_document = !is_token && (200..=299).contains(&reply.status);
+    let caching = if is_document { "max-age=86400, private" } else { "no-store, no-cache" };
     reply.headers.push(("Cache-Control".to_owned(), caching.to_owned()));
-    if is_token {
+    if !is_document {
         reply.headers.push(("Pragma".to_owned(), "no-cache".to_owned()));
     }
     reply.headers.push(("x-ms-request-id".to_owned(), request.trace_id.clone()));
@@ -299,6 +307,10 @@ fn expiry(seconds: i64, format: ExpiryFormat) -> Option<Value> {
         ExpiryFormat::IsoWithSpace => format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}").into(),
         ExpiryFormat::Rfc3339 => format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z").into(),
     })
+}
+
+fn plain_text() -> (String, String) {
+    ("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned())
 }
 
 pub(crate) fn json_body(value: &Value) -> Vec<u8> {

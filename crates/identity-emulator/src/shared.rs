@@ -117,11 +117,11 @@ impl Shared {
     }
 
     /// Remembers an assertion; an error if it was used before and that matters.
-    pub(crate) fn seen(&self, id: &str, app: &App) -> Result<(), ()> {
+    pub(crate) fn seen(&self, issuer: &str, id: &str, app: &App) -> Result<(), ()> {
         if !self.settings().refuse_replays {
             return Ok(());
         }
-        let name = format!("{} {id}", app.client_id());
+        let name = format!("{} {issuer} {id}", app.client_id());
         let mut used = lock(&self.used);
         if used.contains(&name) {
             return Err(());

@@ -103,7 +103,8 @@ pub(crate) fn decode_form(text: &str) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-fn decode_percent(text: &str) -> Option<String> {
+/// Decodes one part of a form, where `+` is a space; `None` as for [`decode_form`].
+pub(crate) fn decode_percent(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -127,6 +128,15 @@ pub(crate) fn epoch_seconds(time: SystemTime) -> i64 {
         Ok(after) => seconds(after),
         Err(before) => -seconds(before.duration()),
     }
+}
+
+/// The form of the times in what Entra says of assertions: `2024-10-02T22:05:03.6755165Z`.
+pub(crate) fn ticks(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let Calendar { year, month, day, hour, minute, second, .. } =
+        Calendar::from_epoch(i64::try_from(since.as_secs()).unwrap_or(0));
+    let fraction = since.subsec_nanos() / 100;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:07}Z")
 }
 
 /// A point in time taken apart, UTC, in the calendar of ISO 8601.
@@ -264,5 +274,7 @@ mod tests {
             assert_eq!(Calendar::from_epoch(seconds).http_date(), date);
         }
         assert_eq!(epoch_seconds(UNIX_EPOCH - Duration::from_secs(5)), -5);
+        assert_eq!(ticks(UNIX_EPOCH), "1970-01-01T00:00:00.0000000Z");
+        assert_eq!(ticks(UNIX_EPOCH + Duration::new(1_727_906_703, 675_516_599)), "2024-10-02T22:05:03.6755165Z");
     }
 }

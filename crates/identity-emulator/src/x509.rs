@@ -1,7 +1,11 @@
 //! Just enough of X.509 to check who signed what: read strictly, from bytes that anybody may have sent.
 
 use ring::digest;
-use ring::signature::{ECDSA_P256_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm};
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -16,9 +20,25 @@ pub(crate) struct Certificate {
     subject: Vec<u8>,
     /// The content of the public key: for RSA, modulus and exponent as PKCS#1 has them.
     key: Vec<u8>,
-    key_is_rsa: bool,
+    key_kind: KeyKind,
+    ca: Option<Ca>,
     pub(crate) not_before: i64,
     pub(crate) not_after: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyKind {
+    Rsa,
+    P256,
+    P384,
+    Other,
+}
+
+/// What a CA may issue.
+#[derive(Clone, Copy, Debug)]
+struct Ca {
+    /// How many certificates of CAs may come below it; any number if absent.
+    below: Option<usize>,
 }
 
 impl Certificate {
@@ -46,8 +66,9 @@ impl Certificate {
         let (not_before, not_after) = (validity.time()?, validity.time()?);
         let subject = tbs.take(SEQUENCE)?;
         let mut key = Reader(tbs.take(SEQUENCE)?);
-        let key_algorithm = Reader(key.take(SEQUENCE)?).take(OBJECT_IDENTIFIER)?;
+        let key_kind = Reader(key.take(SEQUENCE)?).key_kind()?;
         let key = key.bits()?;
+        let ca = tbs.ca()?;
         if !outer.0.is_empty() || !certificate.0.is_empty() {
             return None;
         }
@@ -59,7 +80,8 @@ impl Certificate {
             issuer: issuer.to_vec(),
             subject: subject.to_vec(),
             key: key.to_vec(),
-            key_is_rsa: key_algorithm == RSA,
+            key_kind,
+            ca,
             not_before,
             not_after,
         })
@@ -79,7 +101,7 @@ impl Certificate {
 
     /// The RSA key as PKCS#1 has it, if it is one.
     pub(crate) fn rsa_key(&self) -> Option<&[u8]> {
-        self.key_is_rsa.then_some(&self.key)
+        (self.key_kind == KeyKind::Rsa).then_some(&self.key)
     }
 
     /// The common names of the subject.
@@ -104,11 +126,23 @@ impl Certificate {
         (self.not_before..=self.not_after).contains(&now)
     }
 
+    /// True if it is that of a CA, above so many others of CAs (RFC 5280, section 4.2.1.9).
+    pub(crate) fn may_issue(&self, cas_below: usize) -> bool {
+        self.ca.is_some_and(|ca| ca.below.is_none_or(|most| cas_below <= most))
+    }
+
     /// True if `issuer` is named as the issuer, and its key verifies the signature.
+    ///
+    /// Whether that one may issue certificates is another question: see [`may_issue`](Self::may_issue).
     pub(crate) fn is_signed_by(&self, issuer: &Self) -> bool {
-        let algorithm: &dyn VerificationAlgorithm = match (self.algorithm.as_slice(), issuer.key_is_rsa) {
-            (RSA_SHA256, true) => &RSA_PKCS1_2048_8192_SHA256,
-            (ECDSA_SHA256, false) => &ECDSA_P256_SHA256_ASN1,
+        let algorithm: &dyn VerificationAlgorithm = match (self.algorithm.as_slice(), issuer.key_kind) {
+            (RSA_SHA256, KeyKind::Rsa) => &RSA_PKCS1_2048_8192_SHA256,
+            (RSA_SHA384, KeyKind::Rsa) => &RSA_PKCS1_2048_8192_SHA384,
+            (RSA_SHA512, KeyKind::Rsa) => &RSA_PKCS1_2048_8192_SHA512,
+            (ECDSA_SHA256, KeyKind::P256) => &ECDSA_P256_SHA256_ASN1,
+            (ECDSA_SHA384, KeyKind::P256) => &ECDSA_P256_SHA384_ASN1,
+            (ECDSA_SHA256, KeyKind::P384) => &ECDSA_P384_SHA256_ASN1,
+            (ECDSA_SHA384, KeyKind::P384) => &ECDSA_P384_SHA384_ASN1,
             _ => return false,
         };
         self.issuer == issuer.subject
@@ -150,6 +184,56 @@ impl<'a> Reader<'a> {
         (*unused == 0).then_some(bytes)
     }
 
+    fn key_kind(&mut self) -> Option<KeyKind> {
+        Some(match self.take(OBJECT_IDENTIFIER)? {
+            RSA => KeyKind::Rsa,
+            EC => match self.any()? {
+                (OBJECT_IDENTIFIER, P256) => KeyKind::P256,
+                (OBJECT_IDENTIFIER, P384) => KeyKind::P384,
+                _ => KeyKind::Other,
+            },
+            _ => KeyKind::Other,
+        })
+    }
+
+    /// The basic constraints in what follows the key, if they are those of a CA; the outer `None` is for what cannot be read.
+    fn ca(&mut self) -> Option<Option<Ca>> {
+        let mut ca = None;
+        while !self.0.is_empty() {
+            let (EXTENSIONS, content) = self.any()? else { continue };
+            let mut extensions = Reader(Reader(content).take(SEQUENCE)?);
+            while !extensions.0.is_empty() {
+                let mut extension = Reader(extensions.take(SEQUENCE)?);
+                let kind = extension.take(OBJECT_IDENTIFIER)?;
+                let (mut tag, mut value) = extension.any()?;
+                if tag == BOOLEAN {
+                    (tag, value) = extension.any()?;
+                }
+                if tag != OCTET_STRING {
+                    return None;
+                }
+                if kind == BASIC_CONSTRAINTS {
+                    ca = Reader(Reader(value).take(SEQUENCE)?).basic_constraints()?;
+                }
+            }
+        }
+        Some(ca)
+    }
+
+    fn basic_constraints(&mut self) -> Option<Option<Ca>> {
+        if self.0.first() != Some(&BOOLEAN) || self.take(BOOLEAN)? != [0xff] {
+            return Some(None);
+        }
+        let below = match self.0.is_empty() {
+            true => None,
+            false => match self.take(INTEGER)? {
+                [below @ 0..=0x7f] => Some(usize::from(*below)),
+                _ => return None,
+            },
+        };
+        Some(Some(Ca { below }))
+    }
+
     /// Seconds since the Unix epoch, of both forms that certificates have (RFC 5280, section 4.1.2.5).
     fn time(&mut self) -> Option<i64> {
         let (tag, text) = self.any()?;
@@ -186,20 +270,37 @@ pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
+const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const VERSION: u8 = 0xa0;
+const EXTENSIONS: u8 = 0xa3;
 /// 1.2.840.113549.1.1.1.
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
 /// 1.2.840.113549.1.1.11.
 const RSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11];
+/// 1.2.840.113549.1.1.12.
+const RSA_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 12];
+/// 1.2.840.113549.1.1.13.
+const RSA_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 13];
+/// 1.2.840.10045.2.1.
+const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+/// 1.2.840.10045.3.1.7.
+const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+/// 1.3.132.0.34.
+const P384: &[u8] = &[0x2b, 0x81, 4, 0, 34];
 /// 1.2.840.10045.4.3.2.
 const ECDSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+/// 1.2.840.10045.4.3.3.
+const ECDSA_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3];
+/// 2.5.29.19.
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 29, 19];
 /// 2.5.4.3.
 const COMMON_NAME: &[u8] = &[0x55, 4, 3];
 
@@ -232,6 +333,28 @@ mod tests {
             let trusted = Certificate::from_der(&changed).is_some_and(|other| other.is_signed_by(&certificate));
             // The parameters of the outer algorithm are not looked at.
             assert!(!trusted || changed[place - 1] == 5 || changed[place] == 4, "{place}");
+        }
+    }
+
+    #[test]
+    fn basic_constraints_say_who_may_issue() {
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+        for (is_ca, allowed) in [
+            (IsCa::NoCa, [false; 3]),
+            (IsCa::ExplicitNoCa, [false; 3]),
+            (IsCa::Ca(BasicConstraints::Unconstrained), [true; 3]),
+            (IsCa::Ca(BasicConstraints::Constrained(0)), [true, false, false]),
+            (IsCa::Ca(BasicConstraints::Constrained(1)), [true, true, false]),
+        ] {
+            for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384] {
+                let mut params = CertificateParams::new(vec!["name.example".to_owned()]).unwrap();
+                params.is_ca = is_ca;
+                let der = params.self_signed(&KeyPair::generate_for(algorithm).unwrap()).unwrap();
+                let certificate = Certificate::from_der(der.der()).unwrap();
+                assert_eq!([0, 1, 2].map(|below| certificate.may_issue(below)), allowed, "{is_ca:?}");
+                assert!(certificate.is_signed_by(&certificate) && certificate.rsa_key().is_none());
+            }
         }
     }
 

@@ -13,8 +13,8 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Response, base64, builder, control, document, exchange_tls, form, jwt, now, refusal, request, send, send_tls,
-    token, variable,
+    Response, assertion_fields, base64, builder, control, document, exchange_tls, form, jwt, now, refusal, request,
+    send, send_tls, token, variable,
 };
 use identity_emulator::{
     App, BLUE_CLIENT_ID, BLUE_OBJECT_ID, Emulator, FEDERATED_CLIENT_ID, GITHUB_ISSUER, GITHUB_SUBJECT,
@@ -26,18 +26,8 @@ use serde_json::{Value, json};
 const EXCHANGE: &str = "api://AzureADTokenExchange";
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn fields<'a>(client_id: &'a str, assertion: &'a str) -> [(&'a str, &'a str); 5] {
-    [
-        ("client_id", client_id),
-        ("client_assertion", assertion),
-        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-        ("grant_type", "client_credentials"),
-        ("scope", "https://storage.azure.com/.default"),
-    ]
-}
-
 fn exchange(emulator: &Emulator, assertion: &str) -> Response {
-    token(emulator, TENANT_ID, &fields(FEDERATED_CLIENT_ID, assertion))
+    token(emulator, TENANT_ID, &assertion_fields(FEDERATED_CLIENT_ID, assertion))
 }
 
 #[test]
@@ -45,7 +35,7 @@ fn a_pod_exchanges_its_projected_token() {
     let emulator = builder().start_in_background().unwrap();
     let path = variable(&emulator, Source::WorkloadIdentity, "AZURE_FEDERATED_TOKEN_FILE");
     let assertion = std::fs::read_to_string(path).unwrap();
-    let bytes = common::token_request(TENANT_ID, &fields(FEDERATED_CLIENT_ID, &assertion));
+    let bytes = common::token_request(TENANT_ID, &assertion_fields(FEDERATED_CLIENT_ID, &assertion));
     let answer = Response::parse(&send_tls(&emulator, Source::WorkloadIdentity, &bytes).unwrap());
     assert_eq!(answer.claims()["appid"], FEDERATED_CLIENT_ID);
     assert_eq!(answer.claims()["appidacr"], "2");
@@ -76,7 +66,7 @@ fn each_claim_must_match_a_record() {
         let answer = exchange(&emulator, &assertion);
         assert_eq!(refusal(&answer), (401, code), "{}", answer.text());
     }
-    let none = token(&emulator, TENANT_ID, &fields(WEB_CLIENT_ID, &own(KUBERNETES_SUBJECT, EXCHANGE)));
+    let none = token(&emulator, TENANT_ID, &assertion_fields(WEB_CLIENT_ID, &own(KUBERNETES_SUBJECT, EXCHANGE)));
     assert_eq!(refusal(&none), (400, 70_021));
 }
 
@@ -93,17 +83,39 @@ fn the_signature_and_the_time_of_a_federated_token_are_checked() {
     };
     let (signed, _) = good.rsplit_once('.').unwrap();
     let kid = &header["kid"];
-    for (assertion, code) in [
-        (format!("{signed}.{}", base64(&[1; 256], true)), 700_027),
-        (jwt(&json!({ "alg": "RS256", "kid": "other" }), &claims), 700_027),
-        (jwt(&json!({ "alg": "RS256" }), &claims), 50_027),
-        (jwt(&json!({ "alg": "PS256", "kid": kid }), &claims), 5_002_738),
-        (jwt(&header, &change("exp", (now() - 301).into())), 700_024),
-        (jwt(&header, &change("nbf", (now() + 330).into())), 700_024),
-        (jwt(&header, &change("aud", json!([EXCHANGE, "other"]))), 700_212),
+    for (assertion, status, code) in [
+        (format!("{signed}.{}", base64(&[1; 256], true)), 401, 700_027),
+        (jwt(&json!({ "alg": "RS256", "kid": "other" }), &claims), 401, 700_027),
+        (jwt(&json!({ "alg": "RS256" }), &claims), 400, 50_027),
+        (jwt(&json!({ "alg": "ES256", "kid": kid }), &claims), 401, 5_002_738),
+        (jwt(&json!({ "alg": "RS256", "kid": kid, "typ": "at+jwt" }), &claims), 400, 5_002_727),
+        (jwt(&header, &change("exp", (now() - 301).into())), 401, 700_024),
+        (jwt(&header, &change("exp", "soon".into())), 400, 50_027),
+        (jwt(&header, &change("nbf", (now() + 330).into())), 401, 700_024),
+        (jwt(&header, &change("nbf", (now() + 250).into())), 401, 700_024),
+        (jwt(&header, &change("nbf", "x".into())), 400, 50_027),
+        (jwt(&header, &change("aud", json!([EXCHANGE, "other"]))), 401, 700_212),
     ] {
-        assert_eq!(refusal(&exchange(&emulator, &assertion)), (401, code), "{assertion:.60}");
+        assert_eq!(refusal(&exchange(&emulator, &assertion)), (status, code), "{assertion:.60}");
     }
+    for header in [json!({ "alg": "RS256", "kid": kid, "typ": "JWT" }), json!({ "alg": "PS256", "kid": kid })] {
+        assert_eq!(refusal(&exchange(&emulator, &jwt(&header, &claims))), (200, 0), "{header}");
+    }
+}
+
+#[test]
+fn a_federated_token_can_be_made_to_count_once() {
+    let emulator = builder().refuse_replayed_assertions().start_in_background().unwrap();
+    let own = || emulator.kubernetes_token(KUBERNETES_SUBJECT, EXCHANGE, HOUR).unwrap();
+    let (first, second) = (own(), own());
+    assert_eq!(refusal(&exchange(&emulator, &first)), (200, 0));
+    assert_eq!(refusal(&exchange(&emulator, &first)), (401, 50_012));
+    assert_eq!(refusal(&exchange(&emulator, &second)), (200, 0));
+    // One that has no id is known by its content.
+    let header: Value = serde_json::from_slice(&common::decode_base64_url(first.split('.').next().unwrap())).unwrap();
+    let claims = json!({ "iss": KUBERNETES_ISSUER, "sub": KUBERNETES_SUBJECT, "aud": EXCHANGE, "exp": now() + 60 });
+    let bare = jwt(&header, &claims);
+    assert_eq!((refusal(&exchange(&emulator, &bare)), refusal(&exchange(&emulator, &bare))), ((200, 0), (401, 50_012)));
 }
 
 #[test]
@@ -131,7 +143,7 @@ fn other_issuers_are_trusted_by_their_keys() {
     let claims = json!({ "iss": "https://issuer.example", "sub": "someone", "aud": "aud", "exp": now() + 60 });
     let ask = |kid: &Value| {
         let assertion = jwt(&json!({ "alg": "RS256", "kid": kid }), &claims);
-        refusal(&token(&emulator, TENANT_ID, &fields(id, &assertion)))
+        refusal(&token(&emulator, TENANT_ID, &assertion_fields(id, &assertion)))
     };
     assert_eq!((ask(kid), ask(&"other".into())), ((200, 0), (401, 700_027)));
     for broken in ["", "{}", r#"{"keys":[]}"#, r#"{"keys":[{"kty":"RSA"}]}"#] {
@@ -217,7 +229,7 @@ fn the_proxy_of_identity_bindings_has_a_name_and_a_ca_of_its_own() {
     let ca = || std::fs::read_to_string(get("AZURE_KUBERNETES_CA_FILE")).unwrap();
     let headers = [("Content-Type", "application/x-www-form-urlencoded")];
     let ask = |path: &str, assertion: &str, name: &str, ca: &str| {
-        let body = form(&fields(FEDERATED_CLIENT_ID, assertion));
+        let body = form(&assertion_fields(FEDERATED_CLIENT_ID, assertion));
         let bytes = request("POST", &format!("{path}/{TENANT_ID}/oauth2/v2.0/token"), &headers, &body);
         exchange_tls(emulator.address(Source::IdentityBinding), name, ca, &bytes)
     };
@@ -242,7 +254,7 @@ fn the_proxy_of_identity_bindings_has_a_name_and_a_ca_of_its_own() {
     ]);
     let bytes = request("POST", &format!("{prefix}/{TENANT_ID}/oauth2/v2.0/token"), &headers, &secret);
     let refused = exchange_tls(emulator.address(Source::IdentityBinding), &name, &old, &bytes).unwrap();
-    assert_eq!(refusal(&Response::parse(&refused)), (401, 7_000_218));
+    assert_eq!(refusal(&Response::parse(&refused)), (401, 7_000_216));
 
     emulator.rotate_identity_binding_ca().unwrap();
     ask(prefix, &assertion, &name, &old).unwrap_err();

@@ -30,8 +30,11 @@ impl Builder {
         self
     }
 
-    /// Lets Entra refuse an application that asks for the same token more than `count` times within five minutes
-    /// (AADSTS50196), as the real service does at a rate of its own; the default is no limit.
+    /// Lets Entra refuse an application that asks for the same token more than `count` times within five minutes, as the
+    /// real service does at a rate of its own; the default is no limit.
+    ///
+    /// The answer is HTTP 429 in plain text with `Retry-After`, 60 seconds. What users get is AADSTS50196: for a test of that, see
+    /// [`Answer::entra_error`](crate::Answer::entra_error).
     #[must_use]
     pub fn loop_limit(mut self, count: usize) -> Self {
         self.settings.loop_limit = Some(count);
@@ -68,9 +71,10 @@ impl Builder {
         self
     }
 
-    /// Lets Entra refuse a client assertion that it has seen before (AADSTS50012).
+    /// Lets Entra refuse a client assertion, or a federated token, that it has seen before (AADSTS50012).
     ///
-    /// The real service accepts an assertion as often as it comes while it is valid.
+    /// It is known by its issuer and its `jti`, or by its content. The real service accepts each as often as it comes while it is
+    /// valid, and the official SDKs send a federated token again for each scope.
     #[must_use]
     pub fn refuse_replayed_assertions(mut self) -> Self {
         self.settings.refuse_replays = true;

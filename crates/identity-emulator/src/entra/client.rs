@@ -9,7 +9,7 @@ use crate::entra::{canned, known};
 use crate::record::Request;
 use crate::shared::Shared;
 use crate::source::Source;
-use crate::text::{decode_base64, decode_form};
+use crate::text::{decode_base64, decode_percent};
 
 /// An application that has proved who it is.
 pub(crate) struct Client<'a> {
@@ -85,10 +85,8 @@ impl<'a> Client<'a> {
                 Ok(Self { app, tenant, strength: "2" })
             }
             (Some(_), Some(_), None) => Err(several()),
-            (_, _, None) => Err(known(
-                7_000_218,
-                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
-            )),
+            (_, _, None) if form.optional("grant_type") == Some("client_credentials") => Err(canned(7_000_216)),
+            (_, _, None) => Err(canned(7_000_218)),
             _ => Err(several()),
         }
     }
@@ -154,10 +152,11 @@ fn basic(request: &Request) -> Result<Option<(String, String)>, Refusal> {
         .split_once(' ')
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
         .and_then(|(_, text)| String::from_utf8(decode_base64(text.trim())?).ok());
-    let pair = decoded.as_deref().and_then(|text| text.split_once(':')).and_then(|(id, secret)| {
-        let mut pairs = decode_form(&format!("{id}={secret}"))?;
-        pairs.pop()
-    });
+    // Each is escaped by itself, so a letter that separates parts of a form is nothing special in either.
+    let pair = decoded
+        .as_deref()
+        .and_then(|text| text.split_once(':'))
+        .and_then(|(id, secret)| decode_percent(id).zip(decode_percent(secret)));
     match pair {
         Some(pair) => Ok(Some(pair)),
         None => Err(known(90100, "The Authorization header cannot be read.")),

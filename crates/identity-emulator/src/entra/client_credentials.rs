@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::endpoints::Refusal;
 use crate::entra::client::Client;
-use crate::entra::error::canned;
-use crate::entra::form::Form;
+use crate::entra::error::too_many_requests;
+use crate::entra::form::{Form, missing_field};
 use crate::entra::tenant::Realm;
 use crate::entra::{Issue, claims, known, scope};
 use crate::record::Request;
@@ -17,12 +17,12 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     if form.optional("resource").is_some() && !realm.is_adfs {
         return Err(known(901_002, "The 'resource' request parameter is not supported."));
     }
-    let scope = form.required("scope")?;
+    let scope = form.optional("scope").ok_or_else(|| missing_field("scope"))?;
     let resource = scope::app_only_resource(scope)?;
     let capabilities = claims::capabilities(form.optional("claims"))?;
     let client = Client::authenticated(shared, app, tenant, realm, request, form)?;
-    if !shared.may_ask(format!("{} {} {scope}", tenant.id, app.client_id)) {
-        return Err(canned(50196));
+    if !shared.may_ask(format!("{} {} {resource}", tenant.id, app.client_id)) {
+        return Err(too_many_requests());
     }
     scope::check_resource(shared, realm, tenant, app, resource)?;
     client.admitted()?;

@@ -11,11 +11,15 @@ use crate::shared::Shared;
 /// The hosts of each cloud that lead to the same Entra.
 ///
 /// Source: "National clouds", learn.microsoft.com, and the answer of the real endpoint as the official SDKs record it.
-const CLOUDS: [&[&str]; 4] = [
+const CLOUDS: [&[&str]; 8] = [
     &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
     &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+    &["login.microsoftonline.de"],
     &["login.microsoftonline.us", "login.usgovcloudapi.net"],
     &["login-us.microsoftonline.com"],
+    &["login.sovcloud-identity.fr"],
+    &["login.sovcloud-identity.de"],
+    &["login.sovcloud-identity.sg"],
 ];
 
 /// `GET /common/discovery/instance`: whether a host is one of Entra's, and which others are the same.
@@ -29,9 +33,8 @@ pub(crate) fn instance(shared: &Shared, request: &Request) -> Result<Outcome<'st
     let endpoint = request.query_value("authorization_endpoint").unwrap_or_default();
     let (host, path) = endpoint.strip_prefix("https://").and_then(|rest| rest.split_once('/')).unwrap_or_default();
     let tenant = path.split('/').next().unwrap_or_default();
-    let own = shared.hosts.iter().any(|own| own.eq_ignore_ascii_case(host));
-    let in_cloud = CLOUDS.iter().any(|cloud| cloud.contains(&host));
-    if tenant.is_empty() || !(own || in_cloud) {
+    let own = is_of(host, &shared.hosts);
+    if tenant.is_empty() || !(own || CLOUDS.iter().any(|cloud| is_of(host, cloud))) {
         return Err(known(50049, "Unknown or invalid instance."));
     }
     let version = if path.ends_with("/oauth2/v2.0/authorize") { "/v2.0" } else { "" };
@@ -40,7 +43,10 @@ pub(crate) fn instance(shared: &Shared, request: &Request) -> Result<Outcome<'st
         return Ok(Outcome::Json(json!({ "tenant_discovery_endpoint": found })));
     }
     let group = |first: &str, cache: &str, aliases: Value| json!({ "preferred_network": first, "preferred_cache": cache, "aliases": aliases });
-    let own_group = own.then(|| group(host, host, json!(shared.hosts)));
+    let own_group = own.then(|| {
+        let more = (!has(&shared.hosts, host)).then(|| host.to_owned());
+        group(host, host, shared.hosts.iter().cloned().chain(more).collect())
+    });
     let clouds = CLOUDS.iter().map(|cloud| {
         let first = cloud.first().copied().unwrap_or_default();
         let cache = if cloud.contains(&"login.windows.net") { "login.windows.net" } else { first };
@@ -50,19 +56,28 @@ pub(crate) fn instance(shared: &Shared, request: &Request) -> Result<Outcome<'st
     Ok(Outcome::Json(json!({ "tenant_discovery_endpoint": found, "api-version": "1.1", "metadata": metadata })))
 }
 
+/// The host that a request names, if Entra answers there; else the first at which it does.
+pub(crate) fn own_host<'a>(shared: &'a Shared, request: &'a Request) -> &'a str {
+    let known = |host: &&str| is_of(host, &shared.hosts) || CLOUDS.iter().any(|cloud| is_of(host, cloud));
+    let first = || shared.hosts.first().map_or("localhost", String::as_str);
+    request.header("host").filter(known).unwrap_or_else(first)
+}
+
 /// True if a host that a client names is the one that got its request, or another name of it: an alias, or the
 /// global host of a regional one.
 pub(crate) fn is_same_authority(shared: &Shared, own: &str, named: &str) -> bool {
-    let is_region_of = |global: &str| {
-        own.strip_suffix(global).and_then(|rest| rest.strip_suffix('.')).is_some_and(|region| !region.contains('.'))
-    };
-    let listens = |host: &str| shared.hosts.iter().any(|own| own.eq_ignore_ascii_case(host));
     own.eq_ignore_ascii_case(named)
-        || is_region_of(named)
-        || (listens(own) && listens(named))
-        || CLOUDS
-            .iter()
-            .any(|cloud| cloud.contains(&named) && cloud.iter().any(|member| own == *member || is_region_of(member)))
+        || (is_of(own, &shared.hosts) && has(&shared.hosts, named))
+        || CLOUDS.iter().any(|cloud| is_of(own, cloud) && has(cloud, named))
+}
+
+fn has(hosts: &[impl AsRef<str>], host: &str) -> bool {
+    hosts.iter().any(|known| known.as_ref().eq_ignore_ascii_case(host))
+}
+
+/// True for one of these hosts, and for that of a region, such as `westus2`, of one.
+fn is_of(host: &str, hosts: &[impl AsRef<str>]) -> bool {
+    has(hosts, host) || host.split_once('.').is_some_and(|(region, global)| !region.is_empty() && has(hosts, global))
 }
 
 /// The OpenID configuration of a tenant.

@@ -2,9 +2,9 @@
 
 use crate::directory::{GITHUB_ISSUER, KUBERNETES_ISSUER, PIPELINES_ISSUER};
 use crate::endpoints::Refusal;
-use crate::entra::assertion::{Check, malformed, unsupported};
+use crate::entra::assertion::{Check, check_header, malformed};
 use crate::entra::known;
-use crate::jwt::{Jwt, Key};
+use crate::jwt::{ALGORITHMS, Jwt, Key};
 use crate::source::Source;
 
 /// The audience that a token must have to be exchanged for one of Entra's.
@@ -16,9 +16,7 @@ pub(crate) fn check(check: &Check<'_>, jwt: &Jwt) -> Result<(), Refusal> {
     let issuer = jwt.claim("iss").unwrap_or_default();
     let subject = jwt.claim("sub").unwrap_or_default();
     let audience = jwt.audience().unwrap_or_default();
-    if jwt.header("alg") != Some("RS256") {
-        return Err(unsupported(jwt.header("alg").unwrap_or_default(), &["RS256"]));
-    }
+    check_header(jwt, &ALGORITHMS)?;
     let records = &check.app.federations;
     if records.is_empty() {
         return Err(known(

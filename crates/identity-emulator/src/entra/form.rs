@@ -50,3 +50,14 @@ impl Form {
 pub(crate) fn missing(name: &str) -> Refusal {
     known(900_144, format!("The request body must contain the following parameter: '{name}'."))
 }
+
+/// What the grant misses, in the words that it has for its own fields.
+pub(crate) fn missing_field(name: &str) -> Refusal {
+    known(
+        90014,
+        format!(
+            "The required field '{name}' is missing from the credential. Ensure that you have all the necessary parameters for the login \
+             request."
+        ),
+    )
+}

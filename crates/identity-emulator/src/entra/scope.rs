@@ -7,26 +7,18 @@ use crate::entra::tenant::Realm;
 use crate::shared::Shared;
 
 /// The resource of an app-only scope: one word that ends with `/.default`.
+///
+/// Words of OpenID Connect say nothing here: MSAL for Java (1.23) adds them to every scope, in any order.
 pub(crate) fn app_only_resource(scope: &str) -> Result<&str, Refusal> {
-    let mut words = scope.split(' ').filter(|word| !word.is_empty());
-    let Some(word) = words.next() else { return Err(invalid(scope)) };
     if !scope.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic() && !b"\"\\".contains(&byte)) {
         return Err(invalid(scope));
     }
-    let resource = |word: &str| word.rsplit_once('/').map_or_else(String::new, |(resource, _)| resource.to_owned());
-    if let Some(other) = words.next() {
-        return Err(if resource(word) == resource(other) {
-            invalid(scope)
-        } else {
-            known(
-                28000,
-                format!(
-                    "Provided value for the input parameter scope is not valid because it contains more than one resource. Scope {scope} is not valid."
-                ),
-            )
-        });
+    let mut words = scope.split(' ').filter(|word| !word.is_empty() && !OPENID.contains(word));
+    let (word, more) = (words.next(), words.next());
+    if more.is_some() {
+        return Err(invalid(scope));
     }
-    match word.strip_suffix("/.default") {
+    match word.and_then(|word| word.strip_suffix("/.default")) {
         Some(resource) if !resource.is_empty() => Ok(resource),
         _ => Err(known(
             1_002_012,
@@ -82,3 +74,6 @@ fn invalid(scope: &str) -> Refusal {
         ),
     )
 }
+
+/// The scopes that name no resource.
+const OPENID: [&str; 4] = ["openid", "profile", "offline_access", "email"];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use identity_emulator::{Emulator, Source};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(crate) const STORAGE: &str = "resource=https%3A%2F%2Fstorage.azure.com%2F";
 
@@ -245,6 +245,9 @@ fn sign(header: &Value, claims: &Value, finish: fn(&str) -> String) -> String {
     let key = ring::rsa::KeyPair::from_pkcs8(key.secret_pkcs8_der()).unwrap();
     let padding: &dyn ring::signature::RsaEncoding = match header["alg"].as_str() {
         Some("PS256") => &ring::signature::RSA_PSS_SHA256,
+        Some("PS384") => &ring::signature::RSA_PSS_SHA384,
+        Some("PS512") => &ring::signature::RSA_PSS_SHA512,
+        Some("RS384") => &ring::signature::RSA_PKCS1_SHA384,
         Some("RS512") => &ring::signature::RSA_PKCS1_SHA512,
         _ => &ring::signature::RSA_PKCS1_SHA256,
     };
@@ -261,4 +264,85 @@ pub(crate) fn now() -> i64 {
 /// The status and the code of Entra in a refusal.
 pub(crate) fn refusal(answer: &Response) -> (u16, u64) {
     (answer.status, answer.json()["error_codes"][0].as_u64().unwrap_or_default())
+}
+
+/// The form of a program with a secret that asks for a token of Azure Storage, changed; the value `-` takes a field away.
+pub(crate) fn fields<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut fields = vec![
+        ("client_id", identity_emulator::WEB_CLIENT_ID),
+        ("client_secret", identity_emulator::WEB_CLIENT_SECRET),
+        ("grant_type", "client_credentials"),
+        ("scope", "https://storage.azure.com/.default"),
+    ];
+    for (name, value) in changes {
+        fields.retain(|(other, _)| other != name);
+        if *value != "-" {
+            fields.push((name, value));
+        }
+    }
+    fields
+}
+
+/// The status, the error and the code of a refusal, whose text begins with the code.
+pub(crate) fn outcome(answer: &Response) -> (u16, String, u64) {
+    let body = answer.json();
+    let code = body["error_codes"][0].as_u64().unwrap_or_default();
+    let text = body["error_description"].as_str().unwrap_or_default();
+    assert!(text.starts_with(&format!("AADSTS{code}: ")), "{body}");
+    (answer.status, body["error"].as_str().unwrap_or_default().to_owned(), code)
+}
+
+/// The form by which an application shows an assertion.
+pub(crate) fn assertion_fields<'a>(client_id: &'a str, assertion: &'a str) -> [(&'a str, &'a str); 5] {
+    [
+        ("client_id", client_id),
+        ("client_assertion", assertion),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("grant_type", "client_credentials"),
+        ("scope", "https://storage.azure.com/.default"),
+    ]
+}
+
+/// The header of an assertion of the public test certificate.
+pub(crate) fn rs256() -> Value {
+    json!({ "alg": "RS256", "typ": "JWT", "x5t": x5t(identity_emulator::TEST_CERTIFICATE_PEM) })
+}
+
+/// The claims of an assertion that passes.
+pub(crate) fn good_claims(emulator: &Emulator) -> Value {
+    json!({
+        "aud": emulator.endpoint(Source::Entra),
+        "exp": now() + 600,
+        "iat": now(),
+        "iss": identity_emulator::CERTIFICATE_CLIENT_ID,
+        "jti": "7e57ab1e-0000-4000-8000-00000000beef",
+        "nbf": now(),
+        "sub": identity_emulator::CERTIFICATE_CLIENT_ID,
+    })
+}
+
+/// An object with one value changed; null takes it away.
+pub(crate) fn with(mut object: Value, name: &str, value: Value) -> Value {
+    match value {
+        Value::Null => drop(object.as_object_mut().unwrap().remove(name)),
+        value => object[name] = value,
+    }
+    object
+}
+
+pub(crate) fn der(pem: &str) -> Vec<u8> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec()
+}
+
+pub(crate) fn sha1(pem: &str) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, &der(pem)).as_ref().to_vec()
+}
+
+pub(crate) fn x5t(pem: &str) -> String {
+    base64(&sha1(pem), true)
+}
+
+/// The value of `x5c` for these certificates.
+pub(crate) fn x5c(chain: &[&str]) -> Value {
+    chain.iter().map(|pem| padded(&base64(&der(pem), false))).collect()
 }

@@ -9,11 +9,13 @@ use std::{
     time::Duration,
 };
 
+use identity_certificate::CertificateCredential;
 use identity_confidential::{ClientAssertionCredential, ClientSecretCredential};
 use identity_core::{Error, ErrorKind, Platform, Result, Secret, TokenCredential};
 use identity_msi::ManagedIdentityCredential;
+use identity_workload::{AzurePipelinesCredential, GithubActionsCredential, WorkloadIdentityCredential};
 
-use crate::case::Builder;
+use crate::case::{Builder, Folder};
 
 pub(crate) struct Built {
     pub(crate) credential: Arc<dyn TokenCredential>,
@@ -50,8 +52,23 @@ macro_rules! entra {
     }};
 }
 
+/// Tells a builder whose defaults are variables who the application is.
+macro_rules! ids {
+    ($builder:expr, $told:expr) => {{
+        let (mut builder, told): (_, &Builder) = ($builder, $told);
+        if let Some(id) = &told.tenant_id {
+            builder = builder.tenant_id(id);
+        }
+        if let Some(id) = &told.client_id {
+            builder = builder.client_id(id);
+        }
+        builder
+    }};
+}
+
 /// Builds what the case describes; what the builder prints of itself is added to `visible`.
-pub(crate) fn build(told: &Builder, platform: &Platform, visible: &mut String) -> Result<Built> {
+pub(crate) fn build(folder: &Folder, platform: &Platform, visible: &mut String) -> Result<Built> {
+    let told = &folder.case.credential;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let (tenant, client) = (text(&told.tenant_id), text(&told.client_id));
     let mut show = |builder: &dyn std::fmt::Debug| {
@@ -71,6 +88,12 @@ pub(crate) fn build(told: &Builder, platform: &Platform, visible: &mut String) -
             }
             if told.allow_remote_endpoint {
                 builder = builder.allow_remote_endpoint();
+            }
+            if let Some(seconds) = told.failure_memory_secs {
+                builder = builder.failure_memory(Duration::from_secs(seconds));
+            }
+            if told.disable_instance_discovery {
+                builder = builder.disable_instance_discovery();
             }
             show(&builder);
             let credential = builder.build_with(platform)?;
@@ -93,6 +116,48 @@ pub(crate) fn build(told: &Builder, platform: &Platform, visible: &mut String) -
                 })
             };
             let builder = entra!(ClientAssertionCredential::builder(tenant, client, callback), told);
+            show(&builder);
+            Arc::new(builder.build_with(platform)?)
+        }
+        "certificate" => {
+            let mut builder = entra!(CertificateCredential::builder(tenant, client), told);
+            if let Some(path) = &told.certificate_path {
+                builder = builder.certificate_path(path);
+            }
+            if let Some(path) = &told.certificate_data {
+                builder = builder.certificate_data(folder.files.get(path).expect("the certificate is in fs/").clone());
+            }
+            if let Some(password) = &told.password {
+                builder = builder.password(password.as_str());
+            }
+            if told.send_certificate_chain {
+                builder = builder.send_certificate_chain();
+            }
+            show(&builder);
+            Arc::new(builder.build_with(platform)?)
+        }
+        "workload-identity" => {
+            let mut builder = ids!(entra!(WorkloadIdentityCredential::builder(), told), told);
+            if let Some(path) = &told.token_file_path {
+                builder = builder.token_file_path(path);
+            }
+            if told.enable_azure_proxy {
+                builder = builder.enable_azure_proxy();
+            }
+            show(&builder);
+            Arc::new(builder.build_with(platform)?)
+        }
+        "azure-pipelines" => {
+            let (connection, token) = (text(&told.service_connection_id), text(&told.system_access_token));
+            let builder = entra!(AzurePipelinesCredential::builder(tenant, client, connection, token), told);
+            show(&builder);
+            Arc::new(builder.build_with(platform)?)
+        }
+        "github-actions" => {
+            let mut builder = ids!(entra!(GithubActionsCredential::builder(), told), told);
+            if let Some(audience) = &told.audience {
+                builder = builder.audience(audience);
+            }
             show(&builder);
             Arc::new(builder.build_with(platform)?)
         }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use identity_emulator::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -35,12 +36,18 @@ pub(crate) struct Case {
     /// The files that were opened, in their order.
     #[serde(default)]
     pub(crate) reads: Vec<String>,
+    /// Whether only the first time counts that a file is opened: one that proves an identity is looked at often.
+    #[serde(default)]
+    pub(crate) rereads: bool,
     /// Symbolic links: path to target.
     #[serde(default)]
     pub(crate) links: BTreeMap<String, String>,
     /// Files that cannot be opened, and why: `permission-denied`, `invalid-input` (no regular file).
     #[serde(default)]
     pub(crate) unreadable: BTreeMap<String, String>,
+    /// Files of so many bytes, by their path.
+    #[serde(default)]
+    pub(crate) filled: BTreeMap<String, usize>,
     /// More secrets than the variables, files and answers tell by themselves.
     #[serde(default)]
     pub(crate) secrets: Vec<String>,
@@ -50,6 +57,9 @@ pub(crate) struct Case {
     /// What every draw of a random number gives, between 0 (included) and 1.
     #[serde(default)]
     pub(crate) random: f64,
+    /// The days from 2026-01-01 to the start, for what has to be valid by then.
+    #[serde(default)]
+    pub(crate) start_day: u32,
 }
 
 /// Which credential, and its options by the names of their setters.
@@ -73,7 +83,20 @@ pub(crate) struct Builder {
     pub(crate) object_id: Option<String>,
     pub(crate) resource_id: Option<String>,
     pub(crate) allow_remote_endpoint: bool,
+    pub(crate) certificate_path: Option<String>,
+    /// The file below `fs/` that holds it.
+    pub(crate) certificate_data: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) send_certificate_chain: bool,
+    pub(crate) token_file_path: Option<String>,
+    pub(crate) enable_azure_proxy: bool,
+    pub(crate) service_connection_id: Option<String>,
+    pub(crate) system_access_token: Option<String>,
+    pub(crate) audience: Option<String>,
 }
+
+/// Files that become others: path to text, or to nothing if the file goes.
+pub(crate) type Files = BTreeMap<String, Option<String>>;
 
 /// One call of `get_token`, or several at once.
 #[derive(Clone, Debug, Deserialize)]
@@ -81,6 +104,14 @@ pub(crate) struct Builder {
 pub(crate) struct Call {
     /// When, in seconds from the start; at once after the call before if absent.
     pub(crate) at_secs: Option<f64>,
+    /// What has happened to files by then.
+    #[serde(default)]
+    pub(crate) files: Files,
+    /// What has happened to variables by then; an empty one is not set.
+    #[serde(default)]
+    pub(crate) variables: BTreeMap<String, String>,
+    /// Whether it opens any file; not looked at if absent.
+    pub(crate) opens_files: Option<bool>,
     #[serde(default = "storage")]
     pub(crate) scopes: Vec<String>,
     pub(crate) claims: Option<String>,
@@ -172,6 +203,9 @@ pub(crate) struct Reply {
     /// How many requests are answered so.
     #[serde(default = "one")]
     pub(crate) times: usize,
+    /// What happens to files when it comes.
+    #[serde(default)]
+    pub(crate) files: Files,
 }
 
 impl Folder {
@@ -193,22 +227,51 @@ impl Folder {
         })
     }
 
-    /// What must show nowhere: secrets of variables, keys in files, tokens in answers.
+    /// What must show nowhere: secrets of variables and options, what is in files, tokens in answers.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        let variables = self.env.iter().filter(|(name, _)| SECRET_VARIABLES.contains(&name.as_str()));
-        let variables = variables.map(|(_, value)| value.clone());
-        let keys = self.files.values().map(|content| String::from_utf8_lossy(content).into_owned());
-        let tokens = self.replies.iter().filter_map(|reply| reply.json.as_ref()?.get("access_token")?.as_str());
-        let told = self.case.credential.client_secret.iter().chain(&self.case.credential.assertions).cloned();
-        let all = variables.chain(keys).chain(tokens.map(str::to_owned)).chain(told);
+        let Builder { client_secret, assertions, password, system_access_token, .. } = &self.case.credential;
+        let told = [client_secret, password, system_access_token].into_iter().flatten().chain(assertions).cloned();
+        let variables = self.case.calls.iter().flat_map(|call| &call.variables).chain(&self.env);
+        let variables = variables.filter(|(name, _)| SECRET_VARIABLES.contains(&name.as_str()));
+        let later = self.case.calls.iter().map(|call| &call.files).chain(self.replies.iter().map(|reply| &reply.files));
+        let later = later.flat_map(BTreeMap::values).flatten().map(|text| with_test_key(text));
+        let now = self.files.values().map(|content| String::from_utf8_lossy(content).into_owned());
+        let files = now.chain(later).flat_map(|text| {
+            let lines = key_lines(&text);
+            lines.into_iter().chain([text.trim_start_matches('\u{feff}').to_owned()])
+        });
+        let given = self.replies.iter().filter_map(|reply| reply.json.as_ref());
+        let tokens = given.flat_map(|json| TOKEN_FIELDS.iter().filter_map(|name| json.get(name)?.as_str()));
+        let all = told.chain(variables.map(|(_, value)| value.clone())).chain(files).chain(tokens.map(str::to_owned));
         let all = all.chain(self.case.secrets.iter().cloned()).filter(|secret| !secret.starts_with("error:"));
         all.map(|secret| secret.trim().to_owned()).filter(|secret| secret.len() >= 4).collect()
     }
 }
 
+/// The lines of private keys in PEM.
+fn key_lines(text: &str) -> Vec<String> {
+    let mut is_key = false;
+    let is_inner = |line: &&str| {
+        let is_mark = line.starts_with("-----");
+        if is_mark {
+            is_key = line.contains("BEGIN") && line.contains("PRIVATE KEY");
+        }
+        is_key && !is_mark
+    };
+    // Headers of the old encrypted form have colons.
+    text.lines().map(str::trim).filter(is_inner).filter(|line| !line.contains(':')).map(str::to_owned).collect()
+}
+
+/// The text with what stands in for the emulator's test key and certificate in its place. Both are public.
+pub(crate) fn with_test_key(text: &str) -> String {
+    text.replace("{TEST_KEY_PEM}", TEST_KEY_PEM).replace("{TEST_CERTIFICATE_PEM}", TEST_CERTIFICATE_PEM)
+}
+
 /// Variables that hold a secret.
 const SECRET_VARIABLES: [&str; 4] =
     ["IDENTITY_HEADER", "MSI_SECRET", "SYSTEM_ACCESSTOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
+/// Fields of answers that hold a token.
+const TOKEN_FIELDS: [&str; 3] = ["access_token", "oidcToken", "value"];
 
 fn collect(folder: &Path, path: String, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
@@ -218,7 +281,9 @@ fn collect(folder: &Path, path: String, files: &mut BTreeMap<String, Vec<u8>>) -
         if entry.path().is_dir() {
             collect(&entry.path(), path, files)?;
         } else {
-            files.insert(path, fs::read(entry.path()).map_err(failed)?);
+            let content = fs::read(entry.path()).map_err(failed)?;
+            let content = String::from_utf8(content).map(|text| with_test_key(&text).into_bytes());
+            files.insert(path, content.unwrap_or_else(|error| error.into_bytes()));
         }
     }
     Ok(())

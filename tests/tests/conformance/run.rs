@@ -1,14 +1,14 @@
 //! Runs a case and compares everything.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     time::{Duration, SystemTime},
 };
 
 use identity_core::{
     AccessToken, CallContext, Clock as _, Error, Result as TokenResult, TokenCredential, TokenRequestOptions,
-    fakes::{FakeClock, join_all},
+    fakes::join_all,
     http::{Proxy, Request, ServerTrust},
 };
 use identity_tests::{Logs, find_secret, shown};
@@ -16,7 +16,7 @@ use identity_tests::{Logs, find_secret, shown};
 use crate::{
     build::build,
     case::{Asked, Call, Failure, Folder},
-    world::World,
+    world::{World, change},
 };
 
 /// The first thing that is not as the case says.
@@ -26,7 +26,11 @@ pub(crate) fn run(folder: &Folder) -> Result<(), String> {
     let (result, logs) = Logs::of(|| calls(folder, &world, &mut visible));
     result?;
     compare_requests(&folder.case.requests, &world.asked())?;
-    let reads: Vec<String> = world.env.reads().iter().map(|path| path.display().to_string()).collect();
+    let mut reads: Vec<String> = world.env.reads().iter().map(|path| path.display().to_string()).collect();
+    if folder.case.rereads {
+        let mut seen = BTreeSet::new();
+        reads.retain(|path| seen.insert(path.clone()));
+    }
     if reads != folder.case.reads {
         return Err(format!("opened {reads:?}, expected {:?}", folder.case.reads));
     }
@@ -37,7 +41,7 @@ pub(crate) fn run(folder: &Folder) -> Result<(), String> {
     if let Some(missing) = folder.case.logs.iter().find(|fragment| !logs.contains(*fragment)) {
         return Err(format!("the log lacks {missing:?}:\n{logs}"));
     }
-    let secrets = folder.secrets();
+    let secrets = [folder.secrets(), proofs(&world.asked())].concat();
     for (place, text) in [("the log", &logs), ("something printed", &visible)] {
         if let Some(bad) = text.chars().find(|&c| steers(c)) {
             return Err(format!("{bad:?} steers whoever reads {place}: {text:?}"));
@@ -49,6 +53,22 @@ pub(crate) fn run(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+/// What was sent to prove an identity: it must show nowhere either.
+pub(crate) fn proofs(asked: &[(Duration, Request)]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (_, request) in asked {
+        let headers = request.headers.iter().filter(|(name, _)| *name == "authorization");
+        found.extend(headers.filter_map(|(_, value)| value.expose().rsplit(' ').next().map(str::to_owned)));
+        let body = request.body.as_ref().map_or("", |body| body.expose());
+        for assertion in body.split('&').filter_map(|pair| pair.strip_prefix("client_assertion=")) {
+            // A part of it is as bad; the first one is the same for all.
+            found.extend([assertion].into_iter().chain(assertion.split('.').skip(1)).map(str::to_owned));
+        }
+    }
+    found.retain(|proof| proof.len() >= 4);
+    found
+}
+
 /// Control characters other than line feeds, and those that reorder text.
 fn steers(c: char) -> bool {
     c != '\n' && c.is_control()
@@ -58,7 +78,7 @@ fn steers(c: char) -> bool {
 /// Builds and calls; collects all that can be printed.
 fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), String> {
     let case = &folder.case;
-    let credential = match (build(&case.credential, &world.platform, visible), &case.build) {
+    let credential = match (build(folder, &world.platform, visible), &case.build) {
         (Ok(built), None) => {
             if case.chosen.as_deref().is_some_and(|chosen| chosen != built.source) {
                 return Err(format!("chose {}, expected {:?}", built.source, case.chosen));
@@ -78,14 +98,20 @@ fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), Str
             // From one event to the next, as time passes for what runs in the background.
             world.sim.run(world.clock.sleep(wait));
         }
-        let start = world.clock.elapsed();
+        change(&world.env, &call.files);
+        call.variables.iter().for_each(|(name, value)| world.env.set(name, value));
+        let (start, reads) = (world.clock.elapsed(), world.env.reads().len());
         let results = get(world, credential.as_ref(), call);
         let took = (world.clock.elapsed() - start).as_secs_f64();
         world.sim.settle();
         let _ = write!(visible, "{credential:?} {credential:#?} {results:?} {results:#?} ");
         results.iter().filter_map(|result| result.as_ref().err()).for_each(|error| visible.push_str(&shown(error)));
         let in_call = |problem: String| format!("call {number}: {problem}");
-        results.iter().try_for_each(|result| compare(call, result)).map_err(in_call)?;
+        results.iter().try_for_each(|result| compare(call, world.start, result)).map_err(in_call)?;
+        let opens_files = world.env.reads().len() > reads;
+        if call.opens_files.is_some_and(|expected| expected != opens_files) {
+            return Err(in_call(format!("files were opened: {opens_files}")));
+        }
         if (took - call.takes_secs).abs() > 0.001 {
             return Err(in_call(format!("took {took} s, expected {} s", call.takes_secs)));
         }
@@ -112,16 +138,17 @@ fn get(world: &World, credential: &dyn TokenCredential, call: &Call) -> Vec<Toke
     world.sim.run(join_all(all))
 }
 
-fn compare(call: &Call, result: &TokenResult<AccessToken>) -> Result<(), String> {
+fn compare(call: &Call, start: SystemTime, result: &TokenResult<AccessToken>) -> Result<(), String> {
     match (result, &call.token, &call.failure) {
         (Ok(token), Some(expected), None) => {
             if token.secret() != expected.secret {
                 return Err(format!("the token is {:?}, expected {:?}", token.secret(), expected.secret));
             }
-            compare_time("expires", Some(token.expires_on()), Some(expected.expires_at_secs))?;
+            let since = |time: SystemTime| time.duration_since(start).ok().map(|since| since.as_secs_f64());
+            compare_time("expires", since(token.expires_on()), Some(expected.expires_at_secs))?;
             match expected.refresh_at_secs {
                 None => Ok(()),
-                at => compare_time("is refreshed", token.refresh_on(), at),
+                at => compare_time("is refreshed", token.refresh_on().and_then(since), at),
             }
         }
         (Err(error), None, Some(expected)) => compare_failure(expected, error),
@@ -131,21 +158,23 @@ fn compare(call: &Call, result: &TokenResult<AccessToken>) -> Result<(), String>
     }
 }
 
-fn compare_time(what: &str, time: Option<SystemTime>, expected: Option<f64>) -> Result<(), String> {
-    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(FakeClock::START);
-    let seconds = time.and_then(|time| time.duration_since(start).ok()).map(|since| since.as_secs_f64());
+fn compare_time(what: &str, seconds: Option<f64>, expected: Option<f64>) -> Result<(), String> {
     match (seconds, expected) {
         (Some(seconds), Some(expected)) if (seconds - expected).abs() <= 0.001 => Ok(()),
         _ => Err(format!("the token {what} at {seconds:?} s, expected {expected:?} s")),
     }
 }
 
-fn compare_failure(expected: &Failure, error: &Error) -> Result<(), String> {
-    let mut said = error.to_string();
+pub(crate) fn compare_failure(expected: &Failure, error: &Error) -> Result<(), String> {
+    let mut messages = vec![error.to_string()];
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        let _ = write!(said, ": {error}");
+        messages.push(error.to_string());
         cause = error.source();
+    }
+    let said = messages.join(": ");
+    if let Some(long) = messages.iter().find(|message| message.len() > MESSAGE_LIMIT) {
+        return Err(format!("a message has {} bytes, {MESSAGE_LIMIT} are allowed: {long}", long.len()));
     }
     if error.kind().as_str() != expected.kind {
         return Err(format!("failed as {}, expected {}: {said}", error.kind().as_str(), expected.kind));
@@ -258,3 +287,6 @@ fn compare_form(expected: &BTreeMap<String, String>, body: &str) -> Result<(), S
     }
     Err(format!("the form is {sent:?}, expected {expected:?}"))
 }
+
+/// The longest message of an error, in bytes: an excerpt of 1 KiB, and what is said about it.
+const MESSAGE_LIMIT: usize = 2048;

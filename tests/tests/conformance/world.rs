@@ -4,19 +4,21 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use identity_core::{
-    Clock as _, Platform,
+    BoxFuture, Clock as _, Platform,
     fakes::{FakeClock, FakeEnv, FakeTransport, FixedRandom, Sim, json, platform},
-    http::{Reach, Request, Response, TransportError, TransportErrorKind},
+    http::{Reach, Request, Response, Transport, TransportError, TransportErrorKind},
 };
 
-use crate::case::{Folder, Reply};
+use crate::case::{Files, Folder, Reply, with_test_key};
 
 pub(crate) struct World {
     pub(crate) clock: FakeClock,
+    /// The time of day at its origin.
+    pub(crate) start: SystemTime,
     pub(crate) env: FakeEnv,
     pub(crate) sim: Sim,
     pub(crate) platform: Platform,
@@ -34,10 +36,11 @@ struct Script {
 impl World {
     pub(crate) fn new(folder: &Folder) -> Self {
         let clock = FakeClock::default();
+        clock.jump_wall(i64::from(folder.case.start_day) * 86_400);
         let script =
             Arc::new(Mutex::new(Script { rows: folder.replies.iter().cloned().collect(), ..Script::default() }));
-        let transport = transport(&clock, &script);
         let env = FakeEnv::default();
+        let transport = transport(&clock, &env, &script);
         for (name, value) in &folder.env {
             env.set(name, value);
         }
@@ -48,12 +51,17 @@ impl World {
             let denied = why == "permission-denied";
             env.file(path, Err(if denied { io::ErrorKind::PermissionDenied } else { io::ErrorKind::InvalidInput }));
         }
+        for (path, bytes) in &folder.case.filled {
+            env.file(path, Ok(&vec![b'x'; *bytes]));
+        }
         for (path, target) in &folder.case.links {
             env.link(path, target);
         }
         let random = FixedRandom((folder.case.random * 2f64.powi(64)) as u64);
-        let platform = platform(&clock, &transport, &env).with_random(Arc::new(random));
-        Self { sim: Sim::new(&clock), clock, env, platform, script }
+        let platform = platform(&clock, &transport, &env).with_transport(Arc::new(Strict(transport)));
+        let platform = platform.with_random(Arc::new(random));
+        let start = clock.now().wall;
+        Self { sim: Sim::new(&clock), start, clock, env, platform, script }
     }
 
     /// What was sent, and when.
@@ -68,9 +76,27 @@ impl World {
     }
 }
 
+/// A transport that looks at roots as a real one does, if not into them.
+#[derive(Debug)]
+struct Strict(FakeTransport);
+
+impl Transport for Strict {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        self.0.send(request)
+    }
+
+    fn check_roots(&self, pem: &str) -> Result<(), TransportError> {
+        let counts = ["BEGIN", "END"].map(|mark| pem.matches(&format!("-----{mark} CERTIFICATE-----")).count());
+        if counts[0] > 0 && counts[0] == counts[1] {
+            return Ok(());
+        }
+        Err(TransportError::new(TransportErrorKind::Refused, "no certificate is whole"))
+    }
+}
+
 /// Answers as the script says, and keeps the promises that a request asks of every transport.
-fn transport(clock: &FakeClock, script: &Arc<Mutex<Script>>) -> FakeTransport {
-    let (time, script) = (clock.clone(), Arc::clone(script));
+fn transport(clock: &FakeClock, env: &FakeEnv, script: &Arc<Mutex<Script>>) -> FakeTransport {
+    let (time, env, script) = (clock.clone(), env.clone(), Arc::clone(script));
     FakeTransport::with_handler(clock, move |request| {
         let mut script = script.lock().unwrap();
         if request.reach == Reach::LocalOnly && !is_local(&request.url) {
@@ -87,8 +113,10 @@ fn transport(clock: &FakeClock, script: &Arc<Mutex<Script>>) -> FakeTransport {
         }
         let after = row.as_ref().map_or(Duration::ZERO, |row| Duration::from_secs_f64(row.after_secs));
         let (sleep, late) = (time.sleep(after.min(request.timeout)), after >= request.timeout);
+        let env = env.clone();
         Box::pin(async move {
             sleep.await;
+            row.iter().for_each(|row| change(&env, &row.files));
             if late {
                 return Err(TransportError::new(TransportErrorKind::Timeout, "no answer in time"));
             }
@@ -97,6 +125,14 @@ fn transport(clock: &FakeClock, script: &Arc<Mutex<Script>>) -> FakeTransport {
             })
         })
     })
+}
+
+/// Lets files become others.
+pub(crate) fn change(env: &FakeEnv, files: &Files) {
+    for (path, text) in files {
+        let text = text.as_ref().map(|text| with_test_key(text));
+        env.file(path, text.as_ref().map(|text| text.as_bytes()).ok_or(io::ErrorKind::NotFound));
+    }
 }
 
 fn answer(row: &Reply, request: &Request) -> Result<Response, TransportError> {

@@ -1,9 +1,16 @@
 //! The harness itself must be able to fail: each expectation is broken once.
 
+use std::time::Duration;
+
+use identity_core::{
+    Error, ErrorKind,
+    http::{Method, Request},
+};
+
 use crate::{
     case::{Failure, Folder},
     root,
-    run::run,
+    run::{compare_failure, proofs, run},
 };
 
 fn load(name: &str) -> Folder {
@@ -120,6 +127,38 @@ fn a_script_that_does_not_fit_is_noticed() {
 }
 
 #[test]
+fn what_happens_meanwhile_matters() {
+    fails("workload-identity-file-rotated", "the form is", |folder| folder.case.calls[1].files.clear());
+    fails("workload-identity-700024-renewed", "", |folder| folder.replies[0].files.clear());
+    fails("azure-pipelines-uri-appears-later", "expected a token", |folder| folder.case.calls[1].variables.clear());
+    fails("certificate", "not built", |folder| folder.case.start_day = 0);
+    fails("workload-identity-file-64-kib", "a token", |folder| folder.case.filled.clear());
+}
+
+#[test]
+fn files_and_ways_of_proofs_matter() {
+    const FILE: &str = "workload-identity";
+    fails(FILE, "files were opened: false", |folder| folder.case.calls[1].opens_files = Some(true));
+    fails(FILE, "files were opened: true", |folder| folder.case.calls[0].opens_files = Some(false));
+    fails(FILE, "opened", |folder| folder.case.reads.clear());
+    fails(FILE, "opened", |folder| folder.case.rereads = false);
+    fails("aks-proxy", "proxy, roots", |folder| folder.case.requests[0].roots = None);
+    fails("aks-proxy", "proxy, roots", |folder| folder.case.requests[0].server_name = None);
+    fails("aks-proxy", "proxy, roots", |folder| folder.case.requests[0].proxy = None);
+    fails("azure-pipelines", "proxy, roots", |folder| folder.case.requests[0].proxy = None);
+    fails("azure-pipelines", "with body", |folder| folder.case.requests[0].body = None);
+}
+
+#[test]
+fn a_long_message_is_noticed() {
+    let expected = load(FAILURE).case.calls[0].failure.clone().unwrap();
+    let long = Error::new(ErrorKind::Protocol, "x".repeat(2049));
+    for error in [long.clone(), Error::new(ErrorKind::Protocol, "x").with_source(long)] {
+        assert!(compare_failure(&expected, &error).unwrap_err().contains("2049 bytes, 2048 are allowed"));
+    }
+}
+
+#[test]
 fn a_secret_that_shows_is_noticed() {
     // A word that only the error has, and one that only the log has.
     fails(FAILURE, "shows in something printed", |folder| folder.case.secrets.push("Failed of Managed".to_owned()));
@@ -129,4 +168,27 @@ fn a_secret_that_shows_is_noticed() {
     for (name, expected) in [(TOKEN, 2), (ARC, 2), ("azure-ml", 2)] {
         assert!(load(name).secrets().len() >= expected, "{name}: {:?}", load(name).secrets());
     }
+    for (name, expected) in [
+        ("certificate-encrypted", "password-SECRET"),
+        ("certificate-rounds-1e9", "password-SECRET"),
+        ("azure-pipelines", "system-SECRET-0"),
+        ("azure-pipelines", "assertion-SECRET-1"),
+        ("github-actions", "request-SECRET-0"),
+        ("github-actions", "assertion-SECRET-1"),
+        ("github-actions-token-appears-later", "request-SECRET-1"),
+        ("workload-identity", "assertion-SECRET-1"),
+        ("workload-identity-file-bom", "assertion-SECRET-1"),
+        ("workload-identity-file-rotated", "assertion-SECRET-2"),
+        ("workload-identity-700024-renewed", "assertion-SECRET-2"),
+    ] {
+        assert!(load(name).secrets().iter().any(|secret| secret == expected), "{name}: {:?}", load(name).secrets());
+    }
+    // The lines of keys are, and the marks around them are not.
+    let lines = load("certificate").secrets();
+    assert!(lines.iter().filter(|line| line.len() == 64).count() > 20, "{lines:?}");
+    assert!(lines.iter().all(|line| !line.starts_with("-----")), "{lines:?}");
+    // What was sent is known from the requests.
+    let mut request = Request::new(Method::Post, "https://x/").header("authorization", "Bearer hush-1");
+    request.body = Some("client_id=x&client_assertion=head.hush-2.hush-3".into());
+    assert_eq!(proofs(&[(Duration::ZERO, request)]), ["hush-1", "head.hush-2.hush-3", "hush-2", "hush-3"]);
 }

@@ -184,6 +184,7 @@ fn bytes_that_are_no_token_and_signatures_of_others_are_refused() {
         (format!("{good}\n"), 400, 50_027),
         (format!("x{good}"), 400, 50_027),
         ("..".to_owned(), 400, 50_027),
+        ("e30.e30.c2ln".to_owned(), 400, 50_027),
         ("x".to_owned(), 400, 50_027),
     ] {
         let answer = ask(&emulator, &assertion);

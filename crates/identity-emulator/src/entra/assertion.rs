@@ -25,7 +25,8 @@ pub(crate) struct Check<'a> {
 
 impl Check<'_> {
     pub(crate) fn assertion(&self, text: &str) -> Result<(), Refusal> {
-        let jwt = Jwt::parse(text).ok_or_else(malformed)?;
+        // RFC 7515, section 4.1.1: there is no signed token without an algorithm.
+        let jwt = Jwt::parse(text).filter(|jwt| jwt.header("alg").is_some()).ok_or_else(malformed)?;
         if jwt.is_padded && self.shared.settings().refuse_padding {
             return Err(malformed());
         }

@@ -116,8 +116,9 @@ fn roots_that_change_are_read_again_when_an_issuer_is_unknown() {
     for word in ["before: Tls: ", "unchanged: Tls: ", "unknown issuer", "changed: status 200", "again: status 200"] {
         assert!(said.contains(word), "{word}: {said}");
     }
-    // Two that were refused, one more when the roots had changed, and the one that is kept.
-    assert_eq!((server.server.connections(), server.handshakes(), server.requests()), (4, 1, 2), "{said}");
+    // Two that were refused, one more unless the change was seen before, and the one that is kept.
+    assert!((3..=4).contains(&server.server.connections()), "{}: {said}", server.server.connections());
+    assert_eq!((server.handshakes(), server.requests()), (1, 2), "{said}");
     fs::remove_file(file).unwrap();
 }
 

@@ -11,6 +11,7 @@ use crate::entra::{BINDING_AUDIENCE, EXCHANGE_AUDIENCE};
 use crate::files::{Kind, check};
 use crate::lock;
 use crate::shared::Shared;
+use crate::source::Source;
 use crate::text::epoch_seconds;
 use crate::token::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
 
@@ -20,9 +21,8 @@ impl Shared {
         let expires = now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
         let mut parts = subject.rsplit(':');
         let (name, namespace) = (parts.next(), parts.next());
-        let header = json!({ "alg": "RS256", "kid": self.signer.key_id() });
         self.signer.sign_jwt(
-            &header,
+            |id| json!({ "alg": "RS256", "kid": id }),
             &json!({
                 "aud": [audience],
                 "exp": expires,
@@ -69,6 +69,12 @@ impl Shared {
             self.project_kubernetes_token(&directory, KUBERNETES_SUBJECT, audience, LIFETIME)?;
         }
         Ok(())
+    }
+
+    /// Lets another key sign, and writes new tokens.
+    pub(crate) fn roll_signing_key(&self) -> io::Result<()> {
+        self.signer.keys.roll(epoch_seconds(self.now(Source::Entra)));
+        self.rotate_tokens()
     }
 
     pub(crate) fn rotate_ca(&self) -> io::Result<()> {

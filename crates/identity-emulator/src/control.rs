@@ -23,6 +23,7 @@ use crate::reply::{JSON, Reply, json_body};
 use crate::server::{MAX_BODY, response, server};
 use crate::shared::Shared;
 use crate::source::Source;
+use crate::text::epoch_seconds;
 use crate::tls::ServerCertificate;
 
 /// Serves one connection of the control listener.
@@ -56,7 +57,10 @@ async fn handle(shared: &Shared, request: Request<Incoming>) -> Handled {
             (&Method::GET, "/.well-known/openid-configuration" | "/v2.0/.well-known/openid-configuration") => {
                 Ok(Some(shared.signer.discovery(&shared.origin)))
             }
-            (&Method::GET, "/discovery/v2.0/keys" | "/discovery/keys") => Ok(Some(shared.signer.key_set(tenant))),
+            (&Method::GET, "/discovery/v2.0/keys" | "/discovery/keys") => {
+                let now = epoch_seconds(shared.now(Source::Entra));
+                Ok(Some(shared.signer.key_set(&shared.signer.issuer(), now)))
+            }
             _ => Err((404, "no such document".to_owned())),
         };
     }
@@ -81,6 +85,7 @@ async fn handle(shared: &Shared, request: Request<Incoming>) -> Handled {
                 Rotated::Ca => shared.rotate_ca(),
                 Rotated::IdentityBindingCa => shared.rotate_binding_ca(),
                 Rotated::Tokens => shared.rotate_tokens(),
+                Rotated::SigningKey => shared.roll_signing_key(),
             };
             rotated.map(|()| None).map_err(|error| (500, error.to_string()))
         }
@@ -149,6 +154,7 @@ enum Rotated {
     Ca,
     IdentityBindingCa,
     Tokens,
+    SigningKey,
 }
 
 /// The JSON of an order.

@@ -59,9 +59,15 @@ pub(crate) fn decide(shared: &Shared, request: &Request) -> Result<Outcome<'stat
                 refusal.code = "invalid_tenant";
                 refusal
             })?;
-            discovery::configuration(request, &realm, rest.starts_with("v2.0"))
+            discovery::configuration(shared, request, &realm, rest.starts_with("v2.0"))
         }
-        "discovery/v2.0/keys" | "discovery/keys" => discovery::keys(shared, request, &Realm::find(&directory, realm)?),
+        "discovery/v2.0/keys" | "discovery/keys" => {
+            discovery::keys(shared, request, &Realm::find(&directory, realm)?, rest.contains("v2.0"))
+        }
+        _ if LATER.contains(&rest) => {
+            Realm::find(&directory, realm)?;
+            Err(not_played(&format!("{rest} of Entra")))
+        }
         _ => Err(Refusal::new(404, "not_found", format!("There is nothing at {}", request.path))),
     }
 }
@@ -72,7 +78,7 @@ fn token(shared: &Shared, request: &Request, realm: &Realm<'_>) -> Result<Outcom
     let grant = form.required("grant_type")?;
     let issue = match grant {
         "client_credentials" => client_credentials::issue(shared, request, realm, &form)?,
-        other if LATER.contains(&other) => return Err(not_played(&format!("the grant '{other}'"))),
+        other if GRANTS.contains(&other) => return Err(not_played(&format!("the grant '{other}'"))),
         other => {
             let text = format!("The app requested an unsupported grant type '{other}'.");
             return Err(known(70003, text));
@@ -86,8 +92,19 @@ pub(crate) fn knows_code(code: u32) -> bool {
     codes::find(code).is_some()
 }
 
+/// Endpoints that Entra has.
+const LATER: [&str; 8] = [
+    "oauth2/authorize",
+    "oauth2/devicecode",
+    "oauth2/logout",
+    "oauth2/token",
+    "oauth2/v2.0/authorize",
+    "oauth2/v2.0/devicecode",
+    "oauth2/v2.0/logout",
+    "saml2",
+];
 /// Grants that Entra has.
-const LATER: [&str; 7] = [
+const GRANTS: [&str; 7] = [
     "authorization_code",
     "device_code",
     "password",

@@ -87,7 +87,7 @@
 //! | `GET /__emulator/entra` | `authority`, `ca` (PEM), `ca_path`, `client_certificate_path`, `identity_binding_ca`, `directory_error` |
 //! | `POST /__emulator/clock` | `{"skew_secs": 600}`: Entra's clock is so far ahead |
 //! | `POST /__emulator/certificate` | `{"kind": "expired"}`, `"not-yet-valid"`, `"other-name"`, `"self-signed"` or `"good"`: what Entra shows |
-//! | `POST /__emulator/rotate` | `{"what": "ca"}`, `"identity-binding-ca"` or `"tokens"`: new ones, also in the files |
+//! | `POST /__emulator/rotate` | `{"what": "ca"}`, `"identity-binding-ca"`, `"tokens"` or `"signing-key"`: new ones, also in the files |
 //!
 //! ANSWER is an object; every field is optional: `status`, `entra_error` (a code), `headers` (a list of pairs), `body`, `raw`,
 //! `connection` (`"refuse"`, `"stall"` or `"silence"`), `delay_ms`, `hold`, `drip` (`{"bytes": 1, "every_ms": 1000, "head": false}`),
@@ -121,6 +121,7 @@ mod reply;
 mod resource;
 mod server;
 mod shared;
+mod signing;
 mod source;
 mod text;
 mod tls;

@@ -5,19 +5,16 @@ use std::time::SystemTime;
 
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
-use ring::rsa::{KeyPair, PublicKeyComponents};
-use ring::signature::RSA_PKCS1_SHA256;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 
 use crate::entra::Issue;
 use crate::identity::Identity;
-use crate::text::{base64, base64_url, epoch_seconds, guid, hex};
+use crate::signing::SigningKeys;
+use crate::text::{base64_url, epoch_seconds, guid, hex};
 
 /// The public test key, an RSA one of 2048 bits, PKCS#8.
 ///
-/// It signs all tokens, and is the key of [`CERTIFICATE_CLIENT_ID`](crate::CERTIFICATE_CLIENT_ID).
+/// It signs all tokens until the key is [rolled](crate::Emulator::roll_signing_key), and is the key of [`CERTIFICATE_CLIENT_ID`](crate::CERTIFICATE_CLIENT_ID).
 /// Anybody can read it: nothing real may trust it.
 pub const TEST_KEY_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY.pem");
 /// The self-signed certificate of [`TEST_KEY_PEM`].
@@ -27,25 +24,14 @@ pub(crate) const KEY_NAME: &str = "identity-emulator PUBLIC TEST KEY do not trus
 
 /// Signs tokens as one tenant.
 pub(crate) struct Signer {
-    key: KeyPair,
-    key_id: String,
-    certificate: String,
+    pub(crate) keys: SigningKeys,
     tenant_id: String,
     random: SystemRandom,
 }
 
 impl Signer {
     pub(crate) fn new(tenant_id: &str) -> io::Result<Self> {
-        let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(TEST_KEY_PEM.as_bytes()).map_err(io::Error::other)?;
-        let certificate = CertificateDer::from_pem_slice(TEST_CERTIFICATE_PEM.as_bytes()).map_err(io::Error::other)?;
-        let thumbprint = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &certificate);
-        Ok(Self {
-            key: KeyPair::from_pkcs8(pkcs8.secret_pkcs8_der()).map_err(io::Error::other)?,
-            key_id: base64_url(thumbprint.as_ref()),
-            certificate: base64(&certificate),
-            tenant_id: tenant_id.to_owned(),
-            random: SystemRandom::new(),
-        })
+        Ok(Self { keys: SigningKeys::new()?, tenant_id: tenant_id.to_owned(), random: SystemRandom::new() })
     }
 
     pub(crate) fn tenant_id(&self) -> &str {
@@ -53,25 +39,23 @@ impl Signer {
     }
 
     pub(crate) fn random_guid(&self) -> io::Result<String> {
-        let mut bytes = [0; 16];
-        self.random.fill(&mut bytes).map_err(|_| io::Error::other("no randomness from the system"))?;
-        Ok(guid(bytes))
-    }
-
-    pub(crate) fn key_id(&self) -> &str {
-        &self.key_id
-    }
-
-    /// The key that signs everything here, for checking its signatures.
-    pub(crate) fn public_key(&self) -> PublicKeyComponents<Vec<u8>> {
-        PublicKeyComponents::from(self.key.public())
+        Ok(guid(self.random_bytes()?))
     }
 
     /// Random bytes as hexadecimal digits, two per byte.
     pub(crate) fn random_hex<const N: usize>(&self) -> io::Result<String> {
+        Ok(hex(&self.random_bytes::<N>()?))
+    }
+
+    /// The id that Entra gives to a token: 16 random bytes.
+    fn unique_token_id(&self) -> io::Result<String> {
+        Ok(base64_url(&self.random_bytes::<16>()?))
+    }
+
+    fn random_bytes<const N: usize>(&self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.random.fill(&mut bytes).map_err(|_| io::Error::other("no randomness from the system"))?;
-        Ok(hex(&bytes))
+        Ok(bytes)
     }
 
     /// A version 1.0 token as Entra gives to managed identities, valid until `expires`.
@@ -100,7 +84,7 @@ impl Signer {
             "oid": identity.object_id(),
             "sub": identity.object_id(),
             "tid": self.tenant_id,
-            "uti": self.random_hex::<16>()?,
+            "uti": self.unique_token_id()?,
             "ver": "1.0",
             "xms_mirid": identity.resource_id(),
         }))
@@ -116,43 +100,25 @@ impl Signer {
             claims.insert(name.to_owned(), time.into());
         }
         if !claims.contains_key("jti") {
-            claims.insert("uti".to_owned(), self.random_hex::<16>()?.into());
+            claims.insert("uti".to_owned(), self.unique_token_id()?.into());
         }
         self.sign_claims(&Value::Object(claims))
     }
 
     /// A token with exactly these claims.
     pub(crate) fn sign_claims(&self, claims: &Value) -> io::Result<String> {
-        let header = json!({ "typ": "JWT", "alg": "RS256", "x5t": self.key_id, "kid": self.key_id });
-        self.sign_jwt(&header, claims)
+        self.sign_jwt(|id| json!({ "typ": "JWT", "alg": "RS256", "x5t": id, "kid": id }), claims)
     }
 
-    pub(crate) fn sign_jwt(&self, header: &Value, claims: &Value) -> io::Result<String> {
-        let mut token = base64_url(header.to_string().as_bytes());
-        token.push('.');
-        token.push_str(&base64_url(claims.to_string().as_bytes()));
-        let mut signature = vec![0; self.key.public().modulus_len()];
-        self.key
-            .sign(&RSA_PKCS1_SHA256, &self.random, token.as_bytes(), &mut signature)
-            .map_err(|_| io::Error::other("the test key does not sign"))?;
-        token.push('.');
-        token.push_str(&base64_url(&signature));
-        Ok(token)
+    /// A token with these claims, and the header for the id of the key that signs.
+    pub(crate) fn sign_jwt(&self, header: fn(&str) -> Value, claims: &Value) -> io::Result<String> {
+        let key = self.keys.active();
+        key.sign(&self.random, &header(&key.id), claims)
     }
 
-    /// The key set, as at `/{tenant}/discovery/v2.0/keys`.
-    pub(crate) fn key_set(&self, tenant_id: &str) -> Value {
-        let public = self.public_key();
-        json!({ "keys": [{
-            "kty": "RSA",
-            "use": "sig",
-            "kid": self.key_id,
-            "x5t": self.key_id,
-            "n": base64_url(&public.n),
-            "e": base64_url(&public.e),
-            "x5c": [self.certificate],
-            "issuer": format!("https://sts.windows.net/{tenant_id}/"),
-        }]})
+    /// The key set, as at `/{tenant}/discovery/v2.0/keys`, of that issuer and at that time.
+    pub(crate) fn key_set(&self, issuer: &str, now: i64) -> Value {
+        json!({ "keys": self.keys.published(now).map(|key| key.published(issuer)).collect::<Vec<_>>() })
     }
 
     /// The discovery document, as at `/{tenant}/.well-known/openid-configuration`.
@@ -167,7 +133,8 @@ impl Signer {
         })
     }
 
-    fn issuer(&self) -> String {
+    /// The issuer of its tokens of version 1.0.
+    pub(crate) fn issuer(&self) -> String {
         format!("https://sts.windows.net/{}/", self.tenant_id)
     }
 }

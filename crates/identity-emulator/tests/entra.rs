@@ -259,11 +259,33 @@ fn configuration_leads_to_the_token_endpoint_and_the_keys() {
     assert_eq!(found["issuer"], format!("{authority}/{TENANT_ID}/v2.0"));
     let keys = found["jwks_uri"].as_str().unwrap().strip_prefix(&authority).unwrap();
     assert_eq!(get(keys).json()["keys"][0]["kty"], "RSA");
+    assert_eq!(get(keys).json()["keys"][0]["issuer"], found["issuer"]);
+    let old_keys = get(&format!("/{TENANT_ID}/discovery/keys")).json();
+    assert_eq!(old_keys["keys"][0]["issuer"], format!("https://sts.windows.net/{TENANT_ID}/"));
+    let consumers = get("/consumers/v2.0/.well-known/openid-configuration").json();
+    assert_eq!(consumers["issuer"], format!("{authority}/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0"));
+    assert_eq!(
+        get("/common/discovery/v2.0/keys").json()["keys"][0]["issuer"],
+        format!("{authority}/{{tenantid}}/v2.0")
+    );
     let group = get("/organizations/v2.0/.well-known/openid-configuration").json();
     assert_eq!(group["issuer"], format!("{authority}/{{tenantid}}/v2.0"));
     assert_eq!(group["token_endpoint"], format!("{authority}/organizations/oauth2/v2.0/token"));
     let adfs = get("/adfs/.well-known/openid-configuration").json();
     assert_eq!(adfs["token_endpoint"], format!("{authority}/adfs/oauth2/token"));
+    // What is advertised is there, even if it only says that it is not played.
+    let old = get(&format!("/{TENANT_ID}/.well-known/openid-configuration")).json();
+    for document in [&found, &group, &consumers, &adfs, &old] {
+        for (name, url) in document.as_object().unwrap() {
+            let path = url.as_str().and_then(|url| url.strip_prefix(&authority)).filter(|_| !name.contains("issuer"));
+            assert!(path.is_none_or(|path| get(path).status != 404), "{name} {url}");
+        }
+    }
+    let authorize = get(found["authorization_endpoint"].as_str().unwrap().strip_prefix(&authority).unwrap());
+    assert_eq!((authorize.status, &authorize.json()["error"]), (501, &"not_emulated".into()));
+    // Whatever the header says, a document names nobody else.
+    let evil = document(&emulator, &format!("/{TENANT_ID}/v2.0/.well-known/openid-configuration")).text();
+    assert!(evil.contains(&authority) && !evil.contains("//127.0.0.1/"), "{evil}");
     let unknown = get("/nobody.example/v2.0/.well-known/openid-configuration");
     assert_eq!(outcome(&unknown), (400, "invalid_tenant".to_owned(), 90002));
     assert_eq!(get("/").status, 404);

@@ -61,6 +61,17 @@ impl Emulator {
         self.shared.authority.show(certificate)
     }
 
+    /// Lets another key sign all tokens from now on, and writes those in files anew; there are two keys, and both are public.
+    ///
+    /// The key set has the old one, too, for a day of Entra's clock: see [`set_clock_skew_secs`](Self::set_clock_skew_secs).
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn roll_signing_key(&self) -> io::Result<()> {
+        self.shared.roll_signing_key()
+    }
+
     /// The CA of the proxy of AKS identity bindings, as PEM.
     #[must_use]
     pub fn identity_binding_ca_pem(&self) -> String {

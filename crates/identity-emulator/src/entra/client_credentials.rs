@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoints::Refusal;
 use crate::entra::client::Client;
+use crate::entra::discovery::own_host;
 use crate::entra::error::too_many_requests;
 use crate::entra::form::{Form, missing_field};
 use crate::entra::tenant::Realm;
@@ -28,7 +29,7 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     client.admitted()?;
     let mut claims = app_claims(&client, resource);
     if realm.is_adfs {
-        let host = request.header("host").unwrap_or("localhost");
+        let host = own_host(shared, request);
         claims.insert("iss".to_owned(), format!("https://{host}/adfs/services/trust").into());
     }
     if !capabilities.is_empty() {

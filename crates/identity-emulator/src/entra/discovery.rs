@@ -7,6 +7,7 @@ use crate::entra::known;
 use crate::entra::tenant::Realm;
 use crate::record::Request;
 use crate::shared::Shared;
+use crate::text::epoch_seconds;
 
 /// The hosts of each cloud that lead to the same Entra.
 ///
@@ -23,7 +24,7 @@ const CLOUDS: [&[&str]; 8] = [
 ];
 
 /// `GET /common/discovery/instance`: whether a host is one of Entra's, and which others are the same.
-pub(crate) fn instance(shared: &Shared, request: &Request) -> Result<Outcome<'static>, Refusal> {
+pub(crate) fn instance(shared: &Shared, request: &Request) -> Decision {
     get(request)?;
     let with_metadata = match request.query_value("api-version") {
         Some("1.0") => false,
@@ -80,10 +81,10 @@ fn is_of(host: &str, hosts: &[impl AsRef<str>]) -> bool {
     has(hosts, host) || host.split_once('.').is_some_and(|(region, global)| !region.is_empty() && has(hosts, global))
 }
 
-/// The OpenID configuration of a tenant.
-pub(crate) fn configuration(request: &Request, realm: &Realm<'_>, v2: bool) -> Result<Outcome<'static>, Refusal> {
+/// The OpenID configuration of a tenant: of what is played, and of where users would sign in, which clients insist on.
+pub(crate) fn configuration(shared: &Shared, request: &Request, realm: &Realm<'_>, v2: bool) -> Decision {
     get(request)?;
-    let host = request.header("host").unwrap_or("localhost");
+    let host = own_host(shared, request);
     let base = format!("https://{host}/{}", realm.segment());
     let methods = ["client_secret_post", "private_key_jwt", "client_secret_basic"];
     let mut document = json!({
@@ -94,43 +95,50 @@ pub(crate) fn configuration(request: &Request, realm: &Realm<'_>, v2: bool) -> R
         "scopes_supported": ["openid", "profile", "email", "offline_access"],
         "token_endpoint_auth_methods_supported": methods,
     });
-    let endpoints: [(&str, Value); 6] = if realm.is_adfs {
-        [
+    let endpoints: Vec<(&str, Value)> = if realm.is_adfs {
+        vec![
             ("issuer", base.clone().into()),
             ("access_token_issuer", format!("https://{host}/adfs/services/trust").into()),
             ("token_endpoint", format!("{base}/oauth2/token").into()),
             ("authorization_endpoint", format!("{base}/oauth2/authorize").into()),
-            ("device_authorization_endpoint", format!("{base}/oauth2/devicecode").into()),
             ("jwks_uri", format!("{base}/discovery/keys").into()),
         ]
+    } else if v2 {
+        vec![
+            ("issuer", issuer(host, realm, v2).into()),
+            ("cloud_instance_name", CLOUD.into()),
+            ("token_endpoint", format!("{base}/oauth2/v2.0/token").into()),
+            ("authorization_endpoint", format!("{base}/oauth2/v2.0/authorize").into()),
+            ("jwks_uri", format!("{base}/discovery/v2.0/keys").into()),
+        ]
     } else {
-        let version = if v2 { "v2.0/" } else { "" };
-        let realm_of_issuer = realm.tenant.map_or("{tenantid}", |tenant| tenant.id.as_str());
-        let issuer = if v2 {
-            format!("https://{host}/{realm_of_issuer}/v2.0")
-        } else {
-            format!("https://sts.windows.net/{realm_of_issuer}/")
-        };
-        [
-            ("issuer", issuer.into()),
-            ("cloud_instance_name", "microsoftonline.com".into()),
-            ("token_endpoint", format!("{base}/oauth2/{version}token").into()),
-            ("authorization_endpoint", format!("{base}/oauth2/{version}authorize").into()),
-            ("device_authorization_endpoint", format!("{base}/oauth2/{version}devicecode").into()),
-            ("jwks_uri", format!("{base}/discovery/{version}keys").into()),
+        vec![
+            ("issuer", issuer(host, realm, v2).into()),
+            ("cloud_instance_name", CLOUD.into()),
+            ("jwks_uri", format!("{base}/discovery/keys").into()),
         ]
     };
     if let Value::Object(fields) = &mut document {
-        fields.extend(endpoints.map(|(name, value)| (name.to_owned(), value)));
+        fields.extend(endpoints.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
     Ok(Outcome::Json(document))
 }
 
 /// The key set of a tenant.
-pub(crate) fn keys(shared: &Shared, request: &Request, realm: &Realm<'_>) -> Result<Outcome<'static>, Refusal> {
+pub(crate) fn keys(shared: &Shared, request: &Request, realm: &Realm<'_>, v2: bool) -> Decision {
     get(request)?;
-    let realm = realm.tenant.map_or("{tenantid}", |tenant| tenant.id.as_str());
-    Ok(Outcome::Json(shared.signer.key_set(realm)))
+    let now = epoch_seconds(shared.now(request.source));
+    Ok(Outcome::Json(shared.signer.key_set(&issuer(own_host(shared, request), realm, v2), now)))
+}
+
+/// The issuer of a tenant's tokens of that version: what `{tenantid}` stands for differs from token to token.
+pub(crate) fn issuer(host: &str, realm: &Realm<'_>, v2: bool) -> String {
+    let tenant = match realm.tenant {
+        Some(tenant) => &tenant.id,
+        None if realm.name == "consumers" => CONSUMERS,
+        None => "{tenantid}",
+    };
+    if v2 { format!("https://{host}/{tenant}/v2.0") } else { format!("https://sts.windows.net/{tenant}/") }
 }
 
 fn get(request: &Request) -> Result<(), Refusal> {
@@ -139,3 +147,11 @@ fn get(request: &Request) -> Result<(), Refusal> {
     }
     Err(Refusal::new(405, "method_not_allowed", "The HTTP method is not allowed"))
 }
+
+type Decision = Result<Outcome<'static>, Refusal>;
+
+/// The tenant of personal accounts.
+///
+/// Source: "OpenID Connect on the Microsoft identity platform", learn.microsoft.com.
+const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+const CLOUD: &str = "microsoftonline.com";

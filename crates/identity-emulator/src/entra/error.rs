@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::endpoints::Refusal;
 use crate::entra::codes::{self, BUSY};
+use crate::entra::discovery::own_host;
 use crate::record::Request;
 use crate::shared::Shared;
 use crate::text::{Calendar, epoch_seconds};
@@ -94,7 +95,7 @@ pub(crate) fn body(shared: &Shared, request: &Request, refusal: &Refusal) -> Val
     body.insert("trace_id".to_owned(), trace.clone().into());
     body.insert("correlation_id".to_owned(), correlation.into());
     if let Some(code) = refusal.detail.code {
-        let host = request.header("host").unwrap_or("localhost");
+        let host = own_host(shared, request);
         body.insert("error_uri".to_owned(), format!("https://{host}/error?code={code}").into());
     }
     if let Some(suberror) = refusal.detail.suberror {

@@ -6,6 +6,7 @@ use crate::entra::assertion::{Check, check_header, malformed};
 use crate::entra::known;
 use crate::jwt::{ALGORITHMS, Jwt, Key};
 use crate::source::Source;
+use crate::text::epoch_seconds;
 
 /// The audience that a token must have to be exchanged for one of Entra's.
 pub(crate) const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
@@ -65,12 +66,13 @@ fn signature(check: &Check<'_>, jwt: &Jwt, issuer: &str) -> Result<(), Refusal> 
     let kid = jwt.header("kid").ok_or_else(malformed)?;
     let is_ours =
         [KUBERNETES_ISSUER, PIPELINES_ISSUER, GITHUB_ISSUER].contains(&issuer) || own_tenant(check, issuer).is_some();
-    let ours = check.shared.signer.public_key();
     let keys = check.directory.issuers.iter().filter(|known| known.issuer == issuer).flat_map(|known| &known.keys);
     let mut keys: Vec<(&str, Key<'_>)> =
         keys.map(|key| (key.id.as_str(), Key::Parts(&key.modulus, &key.exponent))).collect();
     if is_ours {
-        keys.push((check.shared.signer.key_id(), Key::Parts(&ours.n, &ours.e)));
+        let now = epoch_seconds(check.shared.now(check.request.source));
+        let ours = check.shared.signer.keys.published(now);
+        keys.extend(ours.map(|key| (key.id.as_str(), Key::Parts(&key.public.n, &key.public.e))));
     }
     let Some((_, key)) = keys.iter().find(|(id, _)| *id == kid) else {
         return Err(check.bad_signature("The key was not found.", kid));

@@ -122,7 +122,7 @@ fn printed() -> Vec<(&'static str, String)> {
     let credential = WorkloadIdentityCredential::builder().build_with(&world.platform).unwrap();
     gives_canary(&credential);
     show("workload::WorkloadIdentityCredential", &credential);
-    show("workload::TokenExchange", &TokenExchange::new(&world.platform, None).unwrap());
+    show("workload::TokenExchange", &TokenExchange::new(WorkloadIdentityCredential::builder(), &world.platform).unwrap());
     let builder = AzurePipelinesCredential::builder("tenant", "client", "connection", CANARY);
     show("workload::AzurePipelinesCredentialBuilder", &builder);
     let credential = builder.build_with(&world.platform).unwrap();
@@ -253,6 +253,8 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("core::TokenRequestOptions", "claims of a challenge, a tenant"),
     ("core::TransportError", "text of the transport, which knows no secret"),
     ("core::TransportErrorKind", "names"),
+    ("core::Turn", "nothing"),
+    ("core::Turns", "nothing"),
     ("core::UpgradePolicy", "numbers"),
     ("core::Verdict", "names"),
     ("core::WrongType", "nothing"),

@@ -11,12 +11,27 @@ use crate::text;
 /// Source: our choice.
 pub const EXCERPT_LIMIT: usize = 1024;
 
+/// The most that is shown of a header or an id, in bytes, before escaping.
+///
+/// Source: our choice; an id has 36 characters, a content type rarely more than 60.
+pub const BRIEF_LIMIT: usize = 128;
+
 /// Shows the beginning of `body`: the given secrets and everything that looks like a signed token are replaced by
 /// `***`, control and bidirectional characters are escaped, and the rest is cut at [`EXCERPT_LIMIT`].
 ///
 /// Secrets of fewer than four bytes are not looked for: replacing them would destroy the text and hide nothing.
 #[must_use]
 pub fn excerpt(body: &[u8], secrets: &[&str]) -> String {
+    show(body, secrets, EXCERPT_LIMIT)
+}
+
+/// The same for a header or an id, of which no more than [`BRIEF_LIMIT`] is shown.
+#[must_use]
+pub fn brief(text: &str, secrets: &[&str]) -> String {
+    show(text.as_bytes(), secrets, BRIEF_LIMIT)
+}
+
+fn show(body: &[u8], secrets: &[&str], limit: usize) -> String {
     // Much more than is shown, so that a secret across the cut is still found whole.
     let head = body.get(..body.len().min(SCAN_LIMIT)).unwrap_or(body);
     let mut clean = Zeroizing::new(String::from_utf8_lossy(head).into_owned());
@@ -26,7 +41,7 @@ pub fn excerpt(body: &[u8], secrets: &[&str]) -> String {
     let clean = mask_tokens(&clean);
     let mut shown = String::new();
     for c in clean.trim().chars() {
-        if shown.len() >= EXCERPT_LIMIT {
+        if shown.len() >= limit {
             shown.push_str("...");
             break;
         }
@@ -154,6 +169,7 @@ mod tests {
     fn long_text_is_cut_and_controls_are_escaped() {
         let shown = excerpt(&vec![b'x'; 50_000_000], &[]);
         assert_eq!(shown.len(), EXCERPT_LIMIT + 3);
+        assert_eq!(brief(&"x".repeat(3_000), &[]).len(), BRIEF_LIMIT + 3);
         assert_eq!(
             excerpt("\u{1b}]0;x\u{7}\r\n\u{202e}ok\0".as_bytes(), &[]),
             "\\u{1b}]0;x\\u{7}\\u{d}\\u{a}\\u{202e}ok\\u{0}"

@@ -276,7 +276,9 @@ pub fn jitter(random: &dyn Random, limit: Duration) -> Duration {
 /// the millisecond headers of Azure. Nonsense and negative times count as absent, long ones are cut to one hour.
 fn retry_after(response: &Response, now: Moment) -> Option<Duration> {
     let seconds = |text: &str| {
-        parse_seconds(text).or_else(|| {
+        // A part of a second counts as a whole one.
+        let part = i64::from(text.bytes().any(|b| b == b'.'));
+        parse_seconds(text).map(|seconds| seconds.saturating_add(part)).or_else(|| {
             let date = response.header("date").and_then(parse_http_date).or_else(|| unix_seconds(now.wall))?;
             Some(parse_http_date(text)?.saturating_sub(date).max(0))
         })
@@ -291,7 +293,7 @@ fn retry_after(response: &Response, now: Moment) -> Option<Duration> {
 fn redirect(request: &Request, response: &Response) -> Error {
     let target = response.header("location").unwrap_or("");
     let host = if crate::text::find(target, "://").is_some() { crate::http::origin(target) } else { "the same host" };
-    let host = crate::redact::excerpt(host.as_bytes(), &[]);
+    let host = crate::redact::brief(host, &[]);
     Error::new(
         ErrorKind::Protocol,
         format!(

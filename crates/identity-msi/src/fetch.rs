@@ -13,7 +13,7 @@ use identity_core::{
     BoxFuture, CallContext, Error, ErrorKind, Platform, Result, Secret, check,
     gate::Gate,
     http::{Request, Response},
-    redact::excerpt,
+    redact::{brief, excerpt},
     retry::{self, Answer, RetryPolicy},
     text,
 };
@@ -91,7 +91,7 @@ impl ManagedIdentity {
         let hidden: Vec<&str> = hidden.into_iter().flatten().collect();
         self.judge(endpoint, &answer, in_chain, &hidden).map_err(|error| {
             let response = &answer.response;
-            let clean = |id: String| excerpt(id.as_bytes(), &hidden);
+            let clean = |id: String| brief(&id, &hidden);
             let correlation = wire::parse(response.body(), false).text("correlation_id").map_or(request_id, clean);
             let trace = response.header("x-ms-request-id").map(|id| clean(id.to_owned()));
             error.with_http_status(response.status()).with_ids(Some(correlation), trace)
@@ -183,7 +183,7 @@ impl ManagedIdentity {
         let (kind, advice) = facts.judge();
         let shown = if is_shown { excerpt(said.as_bytes(), hidden) } else { String::new() };
         let media = match (&body, response.header("content-type")) {
-            (Body::Other, Some(media)) => [" with ", &excerpt(media.as_bytes(), hidden)].concat(),
+            (Body::Other, Some(media)) => [" with ", &brief(media, hidden)].concat(),
             _ => String::new(),
         };
         let mut message = format!("{name} answered HTTP {}{media}: {advice}", response.status());

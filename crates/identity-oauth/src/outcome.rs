@@ -10,7 +10,7 @@ use identity_core::{
     answer::{self, Body, Fields},
     http::Response,
     json,
-    redact::excerpt,
+    redact::{brief, excerpt},
     retry::{Answer, Verdict},
     text,
 };
@@ -91,7 +91,7 @@ pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Resul
     let why = if kind == AuthenticationFailed { advice(&codes).unwrap_or(why) } else { why };
     let mut message = format!("{origin} answered HTTP {status}");
     if let (Body::Other | Body::Cut, media) = (&body, response.header("content-type").unwrap_or("no content type")) {
-        message.extend([" with ", &excerpt(media.as_bytes(), hidden)]);
+        message.extend([" with ", &brief(media, hidden)]);
     }
     message.extend([": ", why]);
     if let Some(seconds) = circumstances.assertion_expired.filter(|_| kind == AuthenticationFailed) {
@@ -113,9 +113,9 @@ pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Resul
     if !shown.is_empty() {
         message.extend(["; it said: ", &shown]);
     }
-    let id = |name| body.text(name).filter(|id| !id.is_empty()).map(|id| excerpt(id.as_bytes(), hidden));
+    let id = |name| body.text(name).filter(|id| !id.is_empty()).map(|id| brief(&id, hidden));
     let correlation = id("correlation_id").unwrap_or_else(|| circumstances.request_id.to_owned());
-    let header = response.header("x-ms-request-id").map(|id| excerpt(id.as_bytes(), hidden));
+    let header = response.header("x-ms-request-id").map(|id| brief(id, hidden));
     let mut error =
         Error::new(kind, message).with_http_status(status).with_ids(Some(correlation), id("trace_id").or(header));
     let forbidden = codes.contains(&LOOP).then_some(LOOP_PAUSE);
@@ -169,7 +169,7 @@ fn tell(token: &str, request_id: &str) {
             "oid" => &mut oid,
             _ => return,
         };
-        *place = json::unescape(value).map(|text| excerpt(text.as_bytes(), &[]));
+        *place = json::unescape(value).map(|text| brief(&text, &[]));
     });
     debug!(request_id, appid, tid, oid, "the service gave a token");
 }

@@ -14,7 +14,7 @@ use identity_core::{
     check,
     gate::Gate,
     http::{Proxy, Request, Response},
-    redact::excerpt,
+    redact::{brief, excerpt},
     retry::{self, RetryPolicy, Verdict},
 };
 
@@ -90,7 +90,7 @@ impl Issuer {
         let mut message = format!("{} answered HTTP {status}", service.name);
         if let (Body::Other | Body::Cut, media) = (&body, response.header("content-type").unwrap_or("no content type"))
         {
-            message.extend([" with ", &excerpt(media.as_bytes(), &hidden)]);
+            message.extend([" with ", &brief(media, &hidden)]);
         }
         message.extend([": ", why]);
         // Of a page to sign in nothing is shown.
@@ -100,7 +100,7 @@ impl Issuer {
         }
         for name in DIAGNOSTICS {
             if let Some(value) = response.header(name) {
-                message.extend(["; ", name, ": ", &excerpt(value.as_bytes(), &hidden)]);
+                message.extend(["; ", name, ": ", &brief(value, &hidden)]);
             }
         }
         if answer.attempts > 1 {

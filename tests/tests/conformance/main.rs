@@ -37,4 +37,4 @@ fn root() -> PathBuf {
 }
 
 /// How many cases there were when this was last looked at: none gets lost unseen.
-const LEAST: usize = 693;
+const LEAST: usize = 697;

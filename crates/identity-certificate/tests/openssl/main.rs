@@ -67,7 +67,7 @@ fn a_changed_assertion_does_not_verify() {
 fn a_chain_is_sent_in_its_order_and_what_is_not_of_it_comes_last() {
     let Some(shop) = Workshop::open() else { return };
     shop.authority("root");
-    shop.issue("middle", "root");
+    shop.issue_authority("middle", "root");
     shop.issue("own", "middle");
     let names = |names: &[&str]| names.iter().map(|name| shop.der(name)).collect::<Vec<_>>();
     for (order, expected) in [

@@ -63,7 +63,7 @@ fn a_wrong_password_and_none_are_told_apart() {
 fn a_chain_is_sorted_whatever_its_order() {
     let Some(shop) = Workshop::open() else { return };
     shop.authority("root");
-    shop.issue("middle", "root");
+    shop.issue_authority("middle", "root");
     shop.issue("own", "middle");
     shop.join(&["root.pem", "middle.pem"], "others.pem");
     shop.run("pkcs12 -export -inkey own.key -in own.pem -certfile others.pem -passout pass:x -out store.pfx");

@@ -45,7 +45,7 @@ fn an_application_known_by_its_certificate_gets_a_token() {
 fn an_application_known_by_name_and_issuer_gets_a_token_if_the_chain_is_sent() {
     let Some(shop) = Workshop::open() else { return };
     shop.authority("root");
-    shop.issue("middle", "root");
+    shop.issue_authority("middle", "root");
     shop.issue("own", "middle");
     let root = String::from_utf8(shop.read("root.pem")).unwrap();
     let emulator = emulator(App::new(CLIENT).subject_name("own", root));

@@ -89,12 +89,22 @@ impl Workshop {
         self.try_run(arguments).unwrap_or_else(|error| panic!("openssl {arguments}: {error}"))
     }
 
-    /// Makes a certificate for `{name}.key`, issued by `issuer`.
+    /// Makes a certificate for `{name}.key`, issued by `issuer`, that issues none.
     pub(crate) fn issue(&self, name: &str, issuer: &str) {
+        self.issue_with(name, issuer, "CA:FALSE");
+    }
+
+    /// Makes an authority that is issued by `issuer`.
+    pub(crate) fn issue_authority(&self, name: &str, issuer: &str) {
+        self.issue_with(name, issuer, "critical,CA:TRUE");
+    }
+
+    fn issue_with(&self, name: &str, issuer: &str, constraints: &str) {
         self.run(&format!("genrsa -out {name}.key 2048"));
         self.run(&format!("req -new -key {name}.key -subj /CN={name} -out {name}.csr"));
-        let days = "-days 365 -set_serial 7";
-        self.run(&format!("x509 -req -in {name}.csr -CA {issuer}.pem -CAkey {issuer}.key {days} -out {name}.pem"));
+        self.write("extensions", format!("basicConstraints={constraints}\n").as_bytes());
+        let rest = "-days 365 -set_serial 7 -extfile extensions";
+        self.run(&format!("x509 -req -in {name}.csr -CA {issuer}.pem -CAkey {issuer}.key {rest} -out {name}.pem"));
     }
 
     /// Makes an authority that issued itself.

@@ -124,9 +124,10 @@ impl Life {
         self.failures = self.failures.saturating_add(1);
         let (gone, all) = (age.saturating_sub(self.failing_since), self.whole.saturating_sub(self.failing_since));
         let level = match error.kind() {
+            // Once is enough: it will not change by itself.
+            ErrorKind::AuthenticationFailed => 1,
             _ if gone * 5 >= all * 4 => 3,
             _ if gone * 2 >= all => 2,
-            ErrorKind::AuthenticationFailed => 1,
             _ => 0,
         };
         let warn = level > self.warned;

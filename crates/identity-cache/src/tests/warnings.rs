@@ -67,7 +67,7 @@ fn day(error: Error, until: u64) -> (World, Told) {
 
 #[test]
 fn a_refresh_that_is_refused_again_and_again_is_told_of_once() {
-    let (world, told) = day(refused(), NOON + 4 * 3_600);
+    let (world, told) = day(refused(), 86_300);
     assert!(world.service.count() > 40, "{:?}", world.service.times());
     let [(second, level, fields)] = &told[..] else { panic!("{told:?}") };
     assert_eq!((second / 10, *level), (NOON / 10, Level::WARN));

@@ -256,7 +256,12 @@ impl Builder {
     fn bind(self, tasks: &mut JoinSet<()>) -> io::Result<Emulator> {
         self.check()?;
         let certificate = tls::self_signed(self.rsa_certificate)?;
-        let directory = Store::new(self.directory, &self.tenant_id, self.extra)?;
+        let control = bind(self.control)?;
+        let control_address = control.local_addr()?;
+        let mut addresses = self.addresses;
+        let listeners = bind_all(&mut addresses)?;
+        let hosts = hosts(&addresses, &self.dns_names);
+        let directory = Store::new(self.directory, &self.tenant_id, self.extra, hosts.clone())?;
         let home = directory.last_good().tenants.first().map(|tenant| tenant.id.clone());
         let signer = Signer::new(&home.unwrap_or(self.tenant_id))?;
         let secret = |fixed: Option<String>| fixed.map_or_else(|| signer.random_hex::<32>(), Ok);
@@ -267,23 +272,8 @@ impl Builder {
             azure_pipelines: secret(None)?,
             github_actions: secret(None)?,
         };
-        let control = bind(self.control)?;
-        let control_address = control.local_addr()?;
-        let mut addresses = self.addresses;
-        let mut listeners = Vec::with_capacity(addresses.len() + 4);
-        for (source, address) in Source::ALL.into_iter().zip(&mut addresses) {
-            let (listener, second) = if source.is_tls() && source != Source::ServiceFabric {
-                bind_both(*address)?
-            } else {
-                (bind(*address)?, None)
-            };
-            *address = listener.local_addr()?;
-            listeners.push((source, listener));
-            listeners.extend(second.map(|second| (source, second)));
-        }
         let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
         names.extend(self.dns_names.iter().cloned());
-        let hosts = hosts(&addresses, &self.dns_names);
         let authority = Authority::new(names, None)?;
         let binding = Authority::new(vec![BINDING_NAME.to_owned()], Some(BINDING_NAME.to_owned()))?;
         let files = Files::new(self.files, || signer.random_hex::<8>())?;
@@ -378,6 +368,22 @@ impl std::fmt::Debug for Builder {
             .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
+}
+
+/// The listeners of all sources; `addresses` then has the ports that were free.
+fn bind_all(addresses: &mut [SocketAddr; Source::ALL.len()]) -> io::Result<Vec<(Source, TcpListener)>> {
+    let mut listeners = Vec::with_capacity(addresses.len() + 4);
+    for (source, address) in Source::ALL.into_iter().zip(addresses) {
+        let (listener, second) = if source.is_tls() && source != Source::ServiceFabric {
+            bind_both(*address)?
+        } else {
+            (bind(*address)?, None)
+        };
+        *address = listener.local_addr()?;
+        listeners.push((source, listener));
+        listeners.extend(second.map(|second| (source, second)));
+    }
+    Ok(listeners)
 }
 
 /// A listener on an address and, if that is 127.0.0.1 and the machine has IPv6, on the same port of ::1:

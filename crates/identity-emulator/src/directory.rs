@@ -1,12 +1,16 @@
 //! What Entra knows: tenants, applications, issuers and users.
 
 mod app;
+mod check;
 mod defaults;
 mod file;
 mod issuer;
 mod user;
+mod write;
 
+pub(crate) use app::plain;
 pub use app::{App, Tenant};
+pub(crate) use check::PLAYED;
 pub use defaults::{
     CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET, FEDERATED_CLIENT_ID,
     GITHUB_ISSUER, GITHUB_SUBJECT, KUBERNETES_ISSUER, KUBERNETES_SUBJECT, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID,
@@ -20,15 +24,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
 use ring::digest;
 
+use crate::files::about;
 use crate::lock;
 use crate::text::guid;
 
 /// Everything that Entra knows at one time.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Directory {
     /// The first one is home.
     pub(crate) tenants: Vec<Tenant>,
@@ -55,8 +60,7 @@ impl Directory {
 
     /// Adds an application, or replaces the one of that client id.
     pub(crate) fn put(&mut self, app: App) {
-        self.apps.retain(|other| !other.client_id.eq_ignore_ascii_case(&app.client_id));
-        self.apps.push(app);
+        put(&mut self.apps, app, |one, other| one.client_id.eq_ignore_ascii_case(&other.client_id));
     }
 }
 
@@ -73,17 +77,13 @@ pub(crate) struct Extra {
 impl Extra {
     pub(crate) fn apply(&self, directory: &mut Directory) -> io::Result<()> {
         for tenant in &self.tenants {
-            match directory.tenants.iter_mut().find(|other| other.is_called(&tenant.id)) {
-                Some(other) => *other = tenant.clone(),
-                None => directory.tenants.push(tenant.clone()),
-            }
+            put(&mut directory.tenants, tenant.clone(), |one, other| one.is_called(&other.id));
         }
         for app in &self.apps {
             directory.put(app.clone());
         }
         for user in &self.users {
-            directory.users.retain(|other| !other.name.eq_ignore_ascii_case(&user.name));
-            directory.users.push(user.clone());
+            put(&mut directory.users, user.clone(), |one, other| one.name.eq_ignore_ascii_case(&other.name));
         }
         for (issuer, jwks) in &self.issuers {
             directory.issuers.push(Issuer::parse(issuer, jwks)?);
@@ -92,35 +92,48 @@ impl Extra {
     }
 }
 
+/// Puts an entry in the place of the one that is the same, or at the end: those of a file keep their places.
+fn put<T>(list: &mut Vec<T>, entry: T, is_same: impl Fn(&T, &T) -> bool) {
+    match list.iter_mut().find(|other| is_same(other, &entry)) {
+        Some(other) => *other = entry,
+        None => list.push(entry),
+    }
+}
+
 /// The directory of a running emulator.
 pub(crate) struct Store {
     path: Option<PathBuf>,
+    /// The hosts at which Entra answers.
+    hosts: Vec<String>,
     now: Mutex<State>,
 }
 
 struct State {
     directory: Arc<Directory>,
     extra: Extra,
-    /// When the file was written last, and its length.
-    stamp: Option<(SystemTime, u64)>,
+    /// The hash of the file when it was read last; `None` if it could not be read.
+    hash: Option<Vec<u8>>,
     /// What is wrong with the file.
     error: Option<String>,
 }
 
 impl Store {
     /// The directory in that file, or the built-in one, and what is added to it.
-    pub(crate) fn new(path: Option<PathBuf>, tenant_id: &str, extra: Extra) -> io::Result<Self> {
-        let stamp = path.as_deref().and_then(stamp);
-        let mut directory = match &path {
-            Some(path) => file::read(path)?,
-            None => Directory::built_in(tenant_id),
+    pub(crate) fn new(path: Option<PathBuf>, tenant_id: &str, extra: Extra, hosts: Vec<String>) -> io::Result<Self> {
+        let (directory, hash) = match &path {
+            Some(path) => {
+                let text = read(path)?;
+                (parsed(path, &text, &extra, &hosts)?, Some(hash(&text)))
+            }
+            None => {
+                let mut directory = Directory::built_in(tenant_id);
+                extra.apply(&mut directory)?;
+                directory.check(&hosts).map_err(|problem| invalid(problem.what))?;
+                (directory, None)
+            }
         };
-        for app in &extra.apps {
-            app.check()?;
-        }
-        extra.apply(&mut directory)?;
-        let state = State { directory: Arc::new(directory), extra, stamp, error: None };
-        Ok(Self { path, now: Mutex::new(state) })
+        let state = State { directory: Arc::new(directory), extra, hash, error: None };
+        Ok(Self { path, hosts, now: Mutex::new(state) })
     }
 
     /// The directory, read again if its file has changed.
@@ -131,13 +144,12 @@ impl Store {
     pub(crate) fn now(&self) -> Result<Arc<Directory>, String> {
         let mut state = lock(&self.now);
         if let Some(path) = &self.path {
-            let stamp = stamp(path);
-            if stamp != state.stamp || stamp.is_none() {
-                state.stamp = stamp;
-                let read = file::read(path).and_then(|mut directory| {
-                    state.extra.apply(&mut directory)?;
-                    Ok(directory)
-                });
+            let text = read(path);
+            // By content: the time of a file says little, and another file may be moved to its place.
+            let found = text.as_deref().ok().map(hash);
+            if found.is_none() || found != state.hash {
+                state.hash = found;
+                let read = text.and_then(|text| self.parsed_again(path, &text, &state));
                 match read {
                     Ok(directory) => (state.directory, state.error) = (Arc::new(directory), None),
                     Err(error) => state.error = Some(error.to_string()),
@@ -150,6 +162,18 @@ impl Store {
         }
     }
 
+    /// What the file says now, whose home tenant has to be what it was: all tokens and variables name it.
+    fn parsed_again(&self, path: &Path, text: &str, state: &State) -> io::Result<Directory> {
+        let directory = parsed(path, text, &state.extra, &self.hosts)?;
+        match (directory.tenants.first(), state.directory.tenants.first()) {
+            (Some(now), Some(home)) if now.id != home.id => {
+                let what = format!("the first tenant has been {} since the start, and has to stay so", home.id);
+                Err(about(path, &io::Error::new(io::ErrorKind::InvalidData, what)))
+            }
+            _ => Ok(directory),
+        }
+    }
+
     /// The directory as it was when its file was last good.
     pub(crate) fn last_good(&self) -> Arc<Directory> {
         let _ = self.now();
@@ -158,17 +182,37 @@ impl Store {
 
     /// Adds an application, or replaces the one of that client id; it stays when the file changes.
     pub(crate) fn put(&self, app: App) -> io::Result<()> {
-        app.check()?;
         let mut state = lock(&self.now);
-        Arc::make_mut(&mut state.directory).put(app.clone());
-        state.extra.apps.push(app);
+        let mut directory = Directory::clone(&state.directory);
+        directory.put(app.clone());
+        directory.check(&self.hosts).map_err(|problem| invalid(problem.what))?;
+        state.directory = Arc::new(directory);
+        put(&mut state.extra.apps, app, |one, other| one.client_id.eq_ignore_ascii_case(&other.client_id));
         Ok(())
     }
 }
 
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
-    let data = fs::metadata(path).ok()?;
-    Some((data.modified().ok()?, data.len()))
+fn read(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path).map_err(|error| about(path, &error))
+}
+
+/// What a file says, with what is added to it.
+fn parsed(path: &Path, text: &str, extra: &Extra, hosts: &[String]) -> io::Result<Directory> {
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    let (mut directory, lines) = file::parse(text, base).map_err(|error| about(path, &error))?;
+    extra.apply(&mut directory)?;
+    directory
+        .check(hosts)
+        .map_err(|problem| about(path, &io::Error::new(io::ErrorKind::InvalidData, lines.tell(&problem))))?;
+    Ok(directory)
+}
+
+fn hash(text: &str) -> Vec<u8> {
+    digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec()
+}
+
+fn invalid(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
 /// A GUID that is always the same for a name.

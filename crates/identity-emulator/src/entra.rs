@@ -39,7 +39,7 @@ pub(crate) struct Issue {
 
 /// Answers a request to one of Entra's listeners.
 pub(crate) fn decide(shared: &Shared, request: &Request) -> Result<Outcome<'static>, Refusal> {
-    let directory = shared.directory.now().map_err(|error| Refusal::new(500, "server_error", error))?;
+    let directory = shared.directory.now().map_err(|_| Refusal::new(500, "server_error", BROKEN))?;
     let path = match request.source {
         Source::IdentityBinding => request.path.strip_prefix(request.source.token_path()).unwrap_or_default(),
         _ => &request.path,
@@ -113,3 +113,5 @@ const GRANTS: [&str; 7] = [
     "urn:ietf:params:oauth:grant-type:jwt-bearer",
     "urn:ietf:params:oauth:grant-type:saml2-bearer",
 ];
+/// What clients are told, who are not to see what is in the file.
+const BROKEN: &str = "The directory file of the emulator is broken; see what the emulator says of it";

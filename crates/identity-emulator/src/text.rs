@@ -71,6 +71,17 @@ pub(crate) fn is_guid(text: &str) -> bool {
     }) && parts.next().is_none()
 }
 
+/// True for a domain name of two labels or more.
+pub(crate) fn is_domain(name: &str) -> bool {
+    name.contains('.')
+        && name.split('.').all(|label| {
+            !label.is_empty()
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
 /// The form of a GUID (version 4) for these bytes.
 pub(crate) fn guid(mut bytes: [u8; 16]) -> String {
     let [.., version, _, variant, _, _, _, _, _, _, _] = &mut bytes;

@@ -11,10 +11,14 @@
 mod common;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use common::{builder, control, refusal, token, variable};
-use identity_emulator::{App, Emulator, OTHER_TENANT_ID, Source, TENANT_ID, User, WEB_CLIENT_ID, WEB_CLIENT_SECRET};
+use common::{builder, control, fields, refusal, token, variable};
+use identity_emulator::{
+    App, Emulator, OTHER_TENANT_ID, Source, TENANT_DOMAIN, TENANT_ID, Tenant, User, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
+};
+use serde_json::json;
 
 const HOME: &str = "0fedcba9-0000-4000-8000-000000000001";
 const CLIENT: &str = "0fedcba9-0000-4000-8000-000000000002";
@@ -64,7 +68,9 @@ fn edits_count_at_once_and_mistakes_are_named_until_they_are_repaired() {
     fs::write(&path, text("second")).unwrap();
     assert_eq!((ask("one"), ask("second")), (401, 200));
     fs::write(&path, format!("{}nonsense = 1\n", text("second"))).unwrap();
-    assert_eq!(ask("second"), 500);
+    let told = token(&emulator, HOME, &fields(&[("client_id", CLIENT), ("client_secret", "second")]));
+    assert!(told.status == 500 && !told.text().contains("nonsense"), "{}", told.text());
+    assert!(told.text().contains("see what the emulator says"), "{}", told.text());
     let error = emulator.directory_error().unwrap();
     assert!(error.contains("directory.toml: line 8: unknown field `nonsense`"), "{error}");
     assert_eq!(control(&emulator, "GET", "/__emulator/entra", "").json()["directory_error"], error);
@@ -76,9 +82,105 @@ fn edits_count_at_once_and_mistakes_are_named_until_they_are_repaired() {
 }
 
 #[test]
+fn another_file_of_the_same_size_and_time_counts_too() {
+    let path = file(&text("one"));
+    let emulator = builder().directory(&path).start_in_background().unwrap();
+    let ask = |secret: &str| status(&emulator, HOME, CLIENT, secret, "https://vault.azure.net/.default").0;
+    assert_eq!((ask("one"), ask("two")), (200, 401));
+    let time = fs::metadata(&path).unwrap().modified().unwrap();
+    let other = path.with_extension("other");
+    fs::write(&other, text("two")).unwrap();
+    fs::File::options().write(true).open(&other).unwrap().set_modified(time).unwrap();
+    fs::rename(&other, &path).unwrap();
+    assert_eq!((ask("one"), ask("two")), (401, 200));
+}
+
+#[test]
+fn the_home_tenant_stays_until_the_end() {
+    let path = file(&text("one"));
+    let emulator = builder().directory(&path).start_in_background().unwrap();
+    fs::write(&path, text("one").replace(HOME, TENANT_ID)).unwrap();
+    let error = emulator.directory_error().unwrap();
+    assert!(error.contains(HOME) && error.contains("directory.toml"), "{error}");
+    assert_eq!((emulator.tenant_id(), &common::imds(&emulator).claims()["tid"]), (HOME, &HOME.into()));
+    fs::write(&path, format!("[[tenants]]\nid = \"{TENANT_ID}\"\n")).unwrap();
+    assert!(emulator.directory_error().is_some());
+    fs::write(&path, text("one")).unwrap();
+    assert_eq!(emulator.directory_error(), None);
+}
+
+#[test]
+fn roles_are_in_tokens_for_their_resource_if_there_is_consent() {
+    let id = "7e57ab1e-0000-4000-8000-00000000aa01";
+    let app = || App::new(id).secret("s").role("https://graph.microsoft.com", "User.Read.All").role("api://mine", "Do");
+    let emulator = builder().app(app()).allow_resource("api://mine").start_in_background().unwrap();
+    let claims = |scope: &str| {
+        token(&emulator, TENANT_ID, &fields(&[("client_id", id), ("client_secret", "s"), ("scope", scope)])).claims()
+    };
+    assert_eq!(claims("https://graph.microsoft.com//.default")["roles"], json!(["User.Read.All"]));
+    assert_eq!(claims("api://mine/.default")["roles"], json!(["Do"]));
+    assert_eq!(claims("https://vault.azure.net/.default").get("roles"), None);
+    emulator.put_app(app().without_consent()).unwrap();
+    assert_eq!(claims("https://graph.microsoft.com/.default").get("roles"), None, "and yet there is a token");
+}
+
+#[test]
+fn tokens_for_an_application_have_the_version_that_it_wants() {
+    let path = file(&format!(
+        "{}access_token_version = 2\n[[apps.roles]]\nresource = \"{CLIENT}\"\nvalues = [\"Do\"]\n",
+        text("one")
+    ));
+    let emulator = builder().directory(&path).start_in_background().unwrap();
+    for scope in [format!("api://{CLIENT}/.default"), format!("{CLIENT}/.default")] {
+        let changes = [("client_id", CLIENT), ("client_secret", "one"), ("scope", scope.as_str())];
+        let claims = token(&emulator, HOME, &fields(&changes)).claims();
+        for (name, value) in [
+            ("aud", CLIENT),
+            ("iss", &format!("{}/{HOME}/v2.0", emulator.authority())),
+            ("azp", CLIENT),
+            ("azpacr", "1"),
+            ("tid", HOME),
+            ("ver", "2.0"),
+        ] {
+            assert_eq!(claims[name], value, "{name}");
+        }
+        assert_eq!(claims["roles"], json!(["Do"]));
+        assert!(claims.get("appid").is_none() && claims.get("appidacr").is_none(), "{claims}");
+    }
+    let changes = [("client_id", CLIENT), ("client_secret", "one")];
+    assert_eq!(token(&emulator, HOME, &fields(&changes)).claims()["ver"], "1.0");
+}
+
+#[test]
+fn mistakes_in_rust_are_found_as_those_in_a_file() {
+    let id = "7e57ab1e-0000-4000-8000-00000000aa01";
+    let app = || App::new(id);
+    let emulator = builder().start_in_background().unwrap();
+    for (wrong, part) in [
+        (app().tenant("nobody.example"), "nobody.example"),
+        (app().federated("https://tokn.actions.githubusercontent.com", "s", "a"), "https://tokn"),
+        (app().secret(""), "empty"),
+        (app().secret("s").public_client(), "public client"),
+        (app().object_id("x"), "GUID"),
+        (app().access_token_version(3), "version"),
+    ] {
+        let error = emulator.put_app(wrong.clone()).unwrap_err();
+        assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains(part), "{error}");
+        let error = builder().app(wrong).start_in_background().unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let web = fields(&[]);
+    assert_eq!(token(&emulator, TENANT_ID, &web).status, 200, "what was there before still is");
+    builder().user(User::new("ada", "")).start_in_background().unwrap_err();
+    builder().user(User::new("ada", "x").tenant("nobody.example")).start_in_background().unwrap_err();
+    builder().tenant(Tenant::new(id).domain("common")).start_in_background().unwrap_err();
+    builder().tenant(Tenant::new(id).domain(TENANT_DOMAIN)).start_in_background().unwrap_err();
+}
+
+#[test]
 fn a_bad_file_stops_the_start() {
     let error = builder().directory(file("[[tenants]]\nid = 1\n")).start_in_background().unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
     assert!(error.to_string().contains("directory.toml: line 2: "), "{error}");
     let error = builder().directory("/nowhere/at/all.toml").start_in_background().unwrap_err();
     assert!(error.to_string().starts_with("/nowhere/at/all.toml: "), "{error}");
@@ -89,6 +191,8 @@ fn the_directory_of_now_is_a_start_for_ones_own() {
     let first = builder()
         .app(App::new(CLIENT).secret("x").tenant(OTHER_TENANT_ID))
         .user(User::new("grace@contoso.example", "secret"))
+        .issuer("https://i.example", r#"{"keys":[{"kty":"RSA","kid":"a","n":"AQAB","e":"AQAB"}]}"#)
+        .app(App::new("7e57ab1e-0000-4000-8000-00000000aa01").federated("https://i.example", "s", "a"))
         .start_in_background()
         .unwrap();
     let path = common::directory().join("written.toml");

@@ -1,9 +1,9 @@
 //! Tenants and applications.
 
 use std::fmt;
-use std::io;
 use std::time::SystemTime;
 
+use crate::directory::check::is_visible;
 use crate::directory::derived_guid;
 use crate::text::is_guid;
 use crate::x509::Certificate;
@@ -38,6 +38,7 @@ impl Tenant {
 ///
 /// It lives in the home tenant, unless [`tenant`](Self::tenant) names others.
 #[derive(Clone)]
+#[cfg_attr(test, derive(PartialEq))]
 pub struct App {
     pub(crate) client_id: String,
     pub(crate) object_id: String,
@@ -50,6 +51,10 @@ pub struct App {
     pub(crate) subject_names: Vec<(String, String)>,
     pub(crate) federations: Vec<Federation>,
     pub(crate) resources: Vec<String>,
+    /// Resources, each with a role that the application has there.
+    pub(crate) roles: Vec<(String, String)>,
+    /// The version of the tokens for it, 1 or 2.
+    pub(crate) token_version: u8,
     pub(crate) disabled: bool,
     pub(crate) public: bool,
     pub(crate) consented: bool,
@@ -58,6 +63,7 @@ pub struct App {
 
 /// A client secret.
 #[derive(Clone)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Secret {
     pub(crate) value: String,
     pub(crate) expires: Option<SystemTime>,
@@ -86,6 +92,8 @@ impl App {
             subject_names: Vec::new(),
             federations: Vec::new(),
             resources: Vec::new(),
+            roles: Vec::new(),
+            token_version: 1,
             disabled: false,
             public: false,
             consented: true,
@@ -164,6 +172,23 @@ impl App {
         self
     }
 
+    /// Gives the application a role at a resource, such as `User.Read.All` at `https://graph.microsoft.com`: `roles` in its own
+    /// tokens for that resource.
+    #[must_use]
+    pub fn role(mut self, resource: impl Into<String>, role: impl Into<String>) -> Self {
+        self.roles.push((resource.into(), role.into()));
+        self
+    }
+
+    /// Sets the version of the tokens for this application as a resource, 1 or 2; the default is 1.
+    ///
+    /// A token of version 2 has the client id as its audience, and `azp` in place of `appid`.
+    #[must_use]
+    pub fn access_token_version(mut self, version: u8) -> Self {
+        self.token_version = version;
+        self
+    }
+
     /// Disables the application (AADSTS7000112).
     #[must_use]
     pub fn disabled(mut self) -> Self {
@@ -171,14 +196,17 @@ impl App {
         self
     }
 
-    /// Makes it a public client, which may have no credential (AADSTS700025).
+    /// Makes it a public client, which has no credential and may show none (AADSTS700025).
     #[must_use]
     pub fn public_client(mut self) -> Self {
         self.public = true;
         self
     }
 
-    /// Takes the administrator's consent away (AADSTS65001).
+    /// Takes the administrator's consent away: its own tokens have no roles.
+    ///
+    /// A program that acts for itself gets a token all the same, as from the real service; what refuses it is the resource.
+    /// AADSTS65001 is for users: [`Answer::entra_error`](crate::Answer::entra_error) plays it.
     #[must_use]
     pub fn without_consent(mut self) -> Self {
         self.consented = false;
@@ -198,20 +226,60 @@ impl App {
         &self.client_id
     }
 
-    pub(crate) fn check(&self) -> io::Result<()> {
-        if !is_guid(&self.client_id) || !is_guid(&self.object_id) {
-            let message = format!("the client id and the object id of app {:?} must be GUIDs", self.client_id);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    /// The roles that it has at a resource.
+    pub(crate) fn roles_at(&self, resource: &str) -> Vec<&str> {
+        let asked = plain(resource);
+        let at = self.roles.iter().filter(|(known, _)| self.consented && plain(known) == asked);
+        at.map(|(_, role)| role.as_str()).collect()
+    }
+
+    /// Finds what cannot work, whatever else there is.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Self { client_id: id, .. } = self;
+        if !is_guid(id) || !is_guid(&self.object_id) {
+            return Err(format!("the client id and the object id of app {id:?} must be GUIDs"));
         }
-        let pems = self.certificates.iter().chain(self.subject_names.iter().map(|(_, ca)| ca));
-        for pem in pems {
-            if Certificate::from_pem(pem).is_none() {
-                let message = format!("a certificate of app {} is no certificate in PEM", self.client_id);
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        if self.secrets.iter().any(|secret| secret.value.is_empty()) {
+            return Err(format!("a secret of app {id} is empty"));
+        }
+        for pem in &self.certificates {
+            let Some(certificate) = Certificate::from_pem(pem) else {
+                return Err(format!("a certificate of app {id} is no certificate in PEM"));
+            };
+            if certificate.rsa_key().is_none() {
+                return Err(format!("a certificate of app {id} has no RSA key, and Entra takes no other"));
             }
+        }
+        for (name, pem) in &self.subject_names {
+            let ca = Certificate::from_pem(pem);
+            if name.is_empty() || !ca.is_some_and(|ca| ca.may_issue(0)) {
+                return Err(format!("the subject name {name:?} of app {id} needs the certificate of a CA in PEM"));
+            }
+        }
+        let records = self.federations.iter();
+        if records.clone().any(|one| one.issuer.is_empty() || one.subject.is_empty() || one.audience.is_empty()) {
+            return Err(format!("a federated credential of app {id} has an empty part"));
+        }
+        let has_credential =
+            !self.secrets.is_empty() || !self.certificates.is_empty() || !self.subject_names.is_empty();
+        if self.public && (has_credential || records.len() > 0) {
+            return Err(format!("app {id} is a public client, which has no credential"));
+        }
+        let roles = self.roles.iter().flat_map(|(resource, role)| [resource, role]);
+        if let Some(wrong) = self.resources.iter().chain(roles).find(|text| !is_visible(text)) {
+            return Err(format!("{wrong:?} of app {id} must consist of visible ASCII characters"));
+        }
+        if ![1, 2].contains(&self.token_version) {
+            return Err(format!("the tokens for app {id} are of version 1 or 2, not {}", self.token_version));
         }
         Ok(())
     }
+}
+
+/// What is compared of a resource: without case, a slash at its end, and `api://` before a GUID.
+pub(crate) fn plain(resource: &str) -> String {
+    let lower = resource.strip_suffix('/').unwrap_or(resource).to_ascii_lowercase();
+    lower.strip_prefix("api://").filter(|id| is_guid(id)).map(str::to_owned).unwrap_or(lower)
 }
 
 /// Prints no secret.

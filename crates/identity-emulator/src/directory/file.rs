@@ -1,34 +1,51 @@
 //! The directory as a file that people edit.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use toml::Spanned;
 use toml::value::{Datetime, Offset};
 
+use crate::directory::check::{Place, Problem};
 use crate::directory::{App, Directory, Issuer, Tenant, User};
 use crate::files::about;
-use crate::text::{Calendar, epoch_seconds, is_guid};
+use crate::text::is_guid;
 use crate::x509::days_from_civil;
 
-/// Reads a directory file.
-pub(crate) fn read(path: &Path) -> io::Result<Directory> {
-    let text = fs::read_to_string(path).map_err(|error| about(path, &error))?;
-    parse(&text, path.parent().unwrap_or_else(|| Path::new("")))
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+/// Where the entries of a file begin: the lines of each list.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    tenants: Vec<usize>,
+    apps: Vec<usize>,
+    issuers: Vec<usize>,
+    users: Vec<usize>,
 }
 
-/// Reads a directory; files that it names are below `base`.
-fn parse(text: &str, base: &Path) -> io::Result<Directory> {
+impl Lines {
+    /// The mistake with its line, if it is in the file.
+    pub(crate) fn tell(&self, problem: &Problem) -> String {
+        let line = match problem.place {
+            Place::Top => Some(&1),
+            Place::Tenant(index) => self.tenants.get(index),
+            Place::App(index) => self.apps.get(index),
+            Place::Issuer(index) => self.issuers.get(index),
+            Place::User(index) => self.users.get(index),
+        };
+        line.map_or_else(|| problem.what.clone(), |line| format!("line {line}: {}", problem.what))
+    }
+}
+
+/// Reads a directory, which may still hold mistakes; files that it names are below `base`.
+pub(crate) fn parse(text: &str, base: &Path) -> io::Result<(Directory, Lines)> {
     let content: Content = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line(text, span.start));
-        invalid(line, error.message())
+        invalid(line, &without_values(error.message()))
     })?;
     let mut directory = Directory { resources: content.resources, ..Directory::default() };
+    let mut lines = Lines::default();
     for entry in content.tenants {
         let line = line(text, entry.span().start);
         let TenantEntry { id, domains } = entry.into_inner();
@@ -36,17 +53,12 @@ fn parse(text: &str, base: &Path) -> io::Result<Directory> {
             return Err(invalid(line, &format!("the tenant id {id:?} is no GUID")));
         }
         directory.tenants.push(Tenant { id, domains });
-    }
-    if directory.tenants.is_empty() {
-        return Err(invalid(1, "there is no tenant; the first one is home"));
+        lines.tenants.push(line);
     }
     for entry in content.apps {
         let line = line(text, entry.span().start);
-        let app = app(entry.into_inner(), &directory, base).map_err(|what| invalid(line, &what))?;
-        if directory.apps.iter().any(|other| other.client_id.eq_ignore_ascii_case(&app.client_id)) {
-            return Err(invalid(line, &format!("the app {} is there twice", app.client_id)));
-        }
-        directory.apps.push(app);
+        directory.apps.push(app(entry.into_inner(), base).map_err(|what| invalid(line, &what))?);
+        lines.apps.push(line);
     }
     for entry in content.issuers {
         let line = line(text, entry.span().start);
@@ -54,31 +66,23 @@ fn parse(text: &str, base: &Path) -> io::Result<Directory> {
         let parsed = given(jwks, jwks_path, base, "jwks")
             .and_then(|jwks| Issuer::parse(&issuer, &jwks).map_err(|error| error.to_string()));
         directory.issuers.push(parsed.map_err(|what| invalid(line, &what))?);
+        lines.issuers.push(line);
     }
     for entry in content.users {
-        let line = line(text, entry.span().start);
+        lines.users.push(line(text, entry.span().start));
         let UserEntry { name, password, object_id, tenant } = entry.into_inner();
         let mut user = User::new(name, password);
         user.object_id = object_id.unwrap_or(user.object_id);
-        if !is_guid(&user.object_id) {
-            return Err(invalid(line, &format!("the object id {:?} is no GUID", user.object_id)));
-        }
-        if let Some(tenant) = tenant.as_deref().filter(|tenant| directory.tenant(tenant).is_none()) {
-            return Err(invalid(line, &format!("there is no tenant {tenant:?}")));
-        }
         user.tenant = tenant;
         directory.users.push(user);
     }
-    Ok(directory)
+    Ok((directory, lines))
 }
 
-fn app(entry: AppEntry, directory: &Directory, base: &Path) -> Result<App, String> {
+fn app(entry: AppEntry, base: &Path) -> Result<App, String> {
     let mut app = App::new(entry.client_id);
     app.name = entry.name.unwrap_or(app.name);
     app.object_id = entry.object_id.unwrap_or(app.object_id);
-    if let Some(tenant) = entry.tenants.iter().find(|tenant| directory.tenant(tenant).is_none()) {
-        return Err(format!("there is no tenant {tenant:?}"));
-    }
     app.tenants = entry.tenants;
     for secret in entry.secrets {
         app = match secret.expires.as_ref().map(time) {
@@ -96,12 +100,15 @@ fn app(entry: AppEntry, directory: &Directory, base: &Path) -> Result<App, Strin
     for record in entry.federated {
         app = app.federated(record.issuer, record.subject, record.audience);
     }
+    for RoleEntry { resource, values } in entry.roles {
+        app.roles.extend(values.into_iter().map(|role| (resource.clone(), role)));
+    }
+    app.token_version = entry.access_token_version.unwrap_or(app.token_version);
     app.resources = entry.resources;
     app.disabled = entry.disabled;
     app.public = entry.public_client;
     app.consented = entry.consented;
     app.blocked = entry.blocked_by_policy;
-    app.check().map_err(|error| error.to_string())?;
     Ok(app)
 }
 
@@ -130,95 +137,30 @@ fn time(given: &Datetime) -> Option<SystemTime> {
         i64::from(time.hour) * 3_600 + i64::from(time.minute) * 60 + time.second.map_or(0, i64::from)
     });
     let seconds = days * 86_400 + seconds - minutes * 60;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let whole = if seconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+    whole?.checked_add(Duration::from_nanos(time.and_then(|time| time.nanosecond).unwrap_or(0).into()))
 }
 
 fn line(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
+/// A message of serde's without the values that it quotes, for they may be secret; what it says of names stays.
+pub(super) fn without_values(message: &str) -> String {
+    if NAMES_ONLY.iter().any(|start| message.starts_with(start)) {
+        return message.to_owned();
+    }
+    let Some((before, rest)) = message.find(['"', '`']).and_then(|place| message.split_at_checked(place)) else {
+        return message.to_owned();
+    };
+    // A value may say `, expected `, too, but what is expected comes last.
+    let expected = rest.rfind(", expected ").and_then(|place| rest.get(place..)).unwrap_or_default();
+    format!("{}{expected}", before.trim_end())
+}
+
 fn invalid(line: usize, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("line {line}: {what}"))
-}
-
-impl Directory {
-    /// The text of a file that says the same.
-    pub(crate) fn to_toml(&self) -> String {
-        let mut out = HEAD.to_owned();
-        let list = |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
-        // Writing to a string cannot fail.
-        if !self.resources.is_empty() {
-            let _ = writeln!(out, "\nresources = [{}]", list(&self.resources));
-        }
-        for Tenant { id, domains } in &self.tenants {
-            let _ = writeln!(out, "\n[[tenants]]\nid = {}\ndomains = [{}]", quoted(id), list(domains));
-        }
-        for app in &self.apps {
-            let _ = writeln!(out, "\n[[apps]]\nclient_id = {}\nname = {}", quoted(&app.client_id), quoted(&app.name));
-            let _ = writeln!(out, "object_id = {}", quoted(&app.object_id));
-            for (name, texts) in [("tenants", &app.tenants), ("resources", &app.resources)] {
-                if !texts.is_empty() {
-                    let _ = writeln!(out, "{name} = [{}]", list(texts));
-                }
-            }
-            for (name, set) in [
-                ("disabled = true", app.disabled),
-                ("public_client = true", app.public),
-                ("consented = false", !app.consented),
-                ("blocked_by_policy = true", app.blocked),
-            ] {
-                if set {
-                    let _ = writeln!(out, "{name}");
-                }
-            }
-            for secret in &app.secrets {
-                let _ = writeln!(out, "[[apps.secrets]]\nvalue = {}", quoted(&secret.value));
-                if let Some(expires) = secret.expires {
-                    let date = Calendar::from_epoch(epoch_seconds(expires)).entra_timestamp();
-                    let _ = writeln!(out, "expires = {date}");
-                }
-            }
-            for pem in &app.certificates {
-                let _ = writeln!(out, "[[apps.certificates]]\npem = '''\n{pem}'''");
-            }
-            for (name, ca) in &app.subject_names {
-                let _ = writeln!(out, "[[apps.subject_names]]\nname = {}\nca_pem = '''\n{ca}'''", quoted(name));
-            }
-            for record in &app.federations {
-                let _ = writeln!(
-                    out,
-                    "[[apps.federated]]\nissuer = {}\nsubject = {}\naudience = {}",
-                    quoted(&record.issuer),
-                    quoted(&record.subject),
-                    quoted(&record.audience)
-                );
-            }
-        }
-        for user in &self.users {
-            let _ = writeln!(out, "\n[[users]]\nname = {}\npassword = {}", quoted(&user.name), quoted(&user.password));
-            let _ = writeln!(out, "object_id = {}", quoted(&user.object_id));
-            if let Some(tenant) = &user.tenant {
-                let _ = writeln!(out, "tenant = {}", quoted(tenant));
-            }
-        }
-        out
-    }
-}
-
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut out = String::from('"');
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            letter if letter.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(letter));
-            }
-            letter => out.push(letter),
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[derive(Deserialize)]
@@ -262,6 +204,9 @@ struct AppEntry {
     federated: Vec<FederatedEntry>,
     #[serde(default)]
     resources: Vec<String>,
+    #[serde(default)]
+    roles: Vec<RoleEntry>,
+    access_token_version: Option<u8>,
     #[serde(default)]
     disabled: bool,
     #[serde(default)]
@@ -308,6 +253,13 @@ struct FederatedEntry {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RoleEntry {
+    resource: String,
+    values: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct IssuerEntry {
     issuer: String,
     jwks: Option<String>,
@@ -323,36 +275,21 @@ struct UserEntry {
     tenant: Option<String>,
 }
 
-const HEAD: &str = "\
-# What the emulated Entra knows. It is read again when it changes; the first tenant is home.
-#
-# Apps also take: tenants (ids or domain names; without them, the home tenant), resources (only these), disabled,
-# public_client, consented = false, blocked_by_policy; secrets with `expires`; certificates with `pem` or `path`;
-# subject_names with `name` and `ca_pem` or `ca_path`; federated with `issuer`, `subject` and `audience`.
-# [[issuers]] take `issuer` and `jwks` or `jwks_path`. `resources` at the top are known to every app.
-";
+/// How messages begin that quote names and no values.
+const NAMES_ONLY: [&str; 4] = ["missing field ", "unknown field ", "duplicate field ", "duplicate key"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::epoch_seconds;
 
     fn refused(text: &str) -> String {
-        parse(text, Path::new("/nowhere")).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_built_in_directory_survives_being_written_and_read() {
-        let built_in = Directory::built_in(crate::TENANT_ID);
-        let text = built_in.to_toml();
-        let read = parse(&text, Path::new("")).unwrap();
-        assert_eq!(read.to_toml(), text);
-        assert_eq!(read.tenants, built_in.tenants);
-        assert_eq!(read.users, built_in.users);
-        let secrets = |directory: &Directory| -> Vec<_> {
-            directory.apps.iter().map(|app| app.secrets.iter().map(|one| one.expires).collect::<Vec<_>>()).collect()
-        };
-        assert_eq!(secrets(&read), secrets(&built_in));
-        assert_eq!(quoted("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000A\"");
+        match parse(text, Path::new("/nowhere")) {
+            Err(error) => error.to_string(),
+            Ok((directory, lines)) => directory
+                .check(&["localhost:4000".to_owned()])
+                .map_or_else(|problem| lines.tell(&problem), |()| String::new()),
+        }
     }
 
     #[test]
@@ -381,15 +318,121 @@ mod tests {
     }
 
     #[test]
+    fn mistakes_that_could_be_taken_for_a_directory_are_named_with_their_line() {
+        let tenant = "[[tenants]]\nid = \"7e57ab1e-0000-4000-8000-000000000001\"\n";
+        let app = "[[apps]]\nclient_id = \"7e57ab1e-0000-4000-8000-000000000002\"\n";
+        let other = tenant.replace("0001", "0009");
+        let user = "[[users]]\nname = \"u@a.example\"\npassword = \"x\"\n";
+        let issuer = format!("[[issuers]]\nissuer = \"https://i.example\"\njwks = '{JWKS}'\n");
+        let object = App::new("7e57ab1e-0000-4000-8000-000000000002").object_id;
+        let same_object = format!("{}object_id = \"{object}\"\n", app.replace("0002", "0003"));
+        let federated =
+            |issuer: &str| format!("federated = [{{ issuer = \"{issuer}\", subject = \"s\", audience = \"a\" }}]\n");
+        let params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        let elliptic = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+        for (text, expected) in [
+            (format!("{tenant}{tenant}"), "line 3: the tenant 7e57ab1e-0000-4000-8000-000000000001 is there twice"),
+            (
+                format!("{tenant}domains = [\"a.example\", \"A.example\"]\n"),
+                "line 1: the domain name A.example is there twice",
+            ),
+            (
+                format!("{tenant}domains = [\"a.example\"]\n{other}domains = [\"a.example\"]\n"),
+                "line 4: the domain name a.example is there twice",
+            ),
+            (format!("{tenant}domains = [\"common\"]\n"), "line 1: \"common\" is no domain name"),
+            (format!("{tenant}domains = [\"adfs\"]\n"), "line 1: \"adfs\" is no domain name"),
+            (format!("{tenant}domains = [\"not a domain/\"]\n"), "line 1: \"not a domain/\" is no domain name"),
+            (format!("{tenant}{user}{user}"), "line 6: the user u@a.example is there twice"),
+            (format!("{tenant}{user}tenant = \"b.example\"\n"), "line 3: there is no tenant \"b.example\""),
+            (format!("{tenant}{}", user.replace("\"x\"", "\"\"")), "line 3: a user needs a name and a password"),
+            (format!("{tenant}{issuer}{issuer}"), "line 6: the issuer https://i.example is there twice"),
+            (format!("{tenant}{app}{same_object}"), "line 5: the object id "),
+            (format!("{tenant}{app}secrets = [{{ value = \"\" }}]\n"), "line 3: a secret of app "),
+            (format!("{tenant}{app}public_client = true\nsecrets = [{{ value = \"x\" }}]\n"), "line 3: app 7e57"),
+            (format!("{tenant}{app}certificates = [{{ pem = '''{elliptic}''' }}]\n"), "line 3: a certificate of app"),
+            (
+                format!("{tenant}{app}subject_names = [{{ name = \"n\", ca_pem = '''{elliptic}''' }}]\n"),
+                "line 3: the subject name \"n\"",
+            ),
+            (
+                format!("{tenant}{app}{}", federated("https://tokn.actions.githubusercontent.com")),
+                "line 3: the emulator does not play the issuer \"https://tokn",
+            ),
+            (
+                format!("{tenant}{app}{}", federated("https://sts.windows.net/b.example/")),
+                "line 3: the emulator does not",
+            ),
+            (
+                format!("{tenant}{app}{}", federated("https://localhost:1/a.example/v2.0")),
+                "line 3: the emulator does not",
+            ),
+            (format!("{tenant}{app}access_token_version = 3\n"), "line 3: the tokens for app"),
+            (format!("{tenant}{app}roles = [{{ resource = \"\", values = [\"x\"] }}]\n"), "line 3: \"\" of app"),
+            (format!("resources = [\"\"]\n{tenant}"), "line 1: the resource \"\""),
+        ] {
+            let error = refused(&text);
+            assert!(error.starts_with(expected), "{text:?}\n{error}\n{expected}");
+        }
+    }
+
+    #[test]
+    fn issuers_that_are_played_or_told_are_known() {
+        let tenant = "[[tenants]]\nid = \"7e57ab1e-0000-4000-8000-000000000001\"\ndomains = [\"a.example\"]\n";
+        let known = [
+            crate::GITHUB_ISSUER,
+            "https://sts.windows.net/7e57ab1e-0000-4000-8000-000000000001/",
+            "https://login.microsoftonline.com/a.example/v2.0",
+            "https://localhost:4000/a.example/v2.0",
+            "https://i.example",
+        ];
+        let records: String = known
+            .iter()
+            .map(|issuer| format!("[[apps.federated]]\nissuer = \"{issuer}\"\nsubject = \"s\"\naudience = \"a\"\n"))
+            .collect();
+        let app = "[[apps]]\nclient_id = \"7e57ab1e-0000-4000-8000-000000000002\"\n";
+        let issuer = format!("[[issuers]]\nissuer = \"https://i.example\"\njwks = '{JWKS}'\n");
+        assert_eq!(refused(&format!("{tenant}{app}{records}{issuer}")), "");
+    }
+
+    #[test]
+    fn no_message_shows_a_value() {
+        let tenant = "[[tenants]]\nid = \"7e57ab1e-0000-4000-8000-000000000001\"\n";
+        let app = "[[apps]]\nclient_id = \"7e57ab1e-0000-4000-8000-000000000002\"\n";
+        let secrets = |secrets: &str| format!("{tenant}{app}secrets = {secrets}\n");
+        for (text, expected) in [
+            (secrets("[\"hunter2-very-secret\"]"), "line 5: invalid type: string, expected "),
+            (secrets("[\"hunter2, expected x \\\" y\"]"), "line 5: invalid type: string, expected "),
+            (secrets("\"hunter2\""), "line 5: invalid type: string, expected "),
+            (secrets("[{ value = 1234567 }]"), "line 5: invalid type: integer, expected "),
+            (secrets("[{ value = \"hunter2 }]"), "line 5: "),
+            (secrets("[{ value = hunter2 }]"), "line 5: "),
+            (secrets("[{ value = \"x\", expires = \"hunter2\" }]"), "line 5: invalid type: string, expected "),
+            (
+                format!("{tenant}[[issuers]]\nissuer = \"i\"\njwks = '{{\"keys\":[\"hunter2\"]}}'\n"),
+                "line 3: issuer i: invalid type: string, expected ",
+            ),
+        ] {
+            let error = refused(&text);
+            assert!(error.starts_with(expected), "{text:?}\n{error}\n{expected}");
+            assert!(!error.contains("hunter2") && !error.contains("1234567"), "{error}");
+        }
+    }
+
+    #[test]
     fn dates_may_have_a_time_and_an_offset() {
         for (text, seconds) in [
             ("2020-01-01", Some(1_577_836_800)),
             ("2020-01-01T00:00:00Z", Some(1_577_836_800)),
             ("2020-01-01T01:30:10+01:30", Some(1_577_836_810)),
             ("2020-01-01T00:00:00", None),
+            ("1969-12-31", Some(-86_400)),
         ] {
             let found = time(&text.parse().unwrap()).map(epoch_seconds);
             assert_eq!(found, seconds, "{text}");
         }
     }
+
+    /// A key set.
+    const JWKS: &str = r#"{"keys":[{"kty":"RSA","kid":"a","n":"AQAB","e":"AQAB"}]}"#;
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use serde::Deserialize;
 
+use crate::directory::file::without_values;
 use crate::text::decode_base64;
 
 /// An issuer that the emulator does not play, and the keys that verify its tokens.
@@ -11,6 +12,8 @@ use crate::text::decode_base64;
 pub(crate) struct Issuer {
     pub(crate) issuer: String,
     pub(crate) keys: Vec<RsaKey>,
+    /// The key set as it was given.
+    pub(crate) jwks: String,
 }
 
 /// An RSA key, big-endian.
@@ -25,7 +28,7 @@ impl Issuer {
     /// Reads a JWKS (RFC 7517); keys that are not RSA ones are left out.
     pub(crate) fn parse(issuer: &str, jwks: &str) -> io::Result<Self> {
         let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, format!("issuer {issuer}: {what}"));
-        let set: KeySet = serde_json::from_str(jwks).map_err(|error| invalid(error.to_string()))?;
+        let set: KeySet = serde_json::from_str(jwks).map_err(|error| invalid(without_values(&error.to_string())))?;
         let mut keys = Vec::new();
         for key in set.keys.into_iter().filter(|key| key.kty == "RSA") {
             let part = |text: Option<String>| text.as_deref().and_then(decode_base64).filter(|bytes| !bytes.is_empty());
@@ -37,7 +40,7 @@ impl Issuer {
         if keys.is_empty() {
             return Err(invalid("the key set has no RSA key".to_owned()));
         }
-        Ok(Self { issuer: issuer.to_owned(), keys })
+        Ok(Self { issuer: issuer.to_owned(), keys, jwks: jwks.to_owned() })
     }
 }
 

@@ -91,20 +91,9 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Refuses an application that lacks consent, or that a policy blocks.
+    /// Refuses an application that a policy blocks.
     pub(crate) fn admitted(&self) -> Result<(), Refusal> {
-        let app = self.app;
-        if !app.consented {
-            return Err(known(
-                65001,
-                format!(
-                    "The user or administrator has not consented to use the application with ID '{}' named '{}'. Send an interactive \
-                     authorization request for this user and resource.",
-                    app.client_id, app.name
-                ),
-            ));
-        }
-        if app.blocked { Err(canned(53003)) } else { Ok(()) }
+        if self.app.blocked { Err(canned(53003)) } else { Ok(()) }
     }
 
     fn by_secret(

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoints::Refusal;
 use crate::entra::client::Client;
-use crate::entra::discovery::own_host;
+use crate::entra::discovery::{issuer, own_host};
 use crate::entra::error::too_many_requests;
 use crate::entra::form::{Form, missing_field};
 use crate::entra::tenant::Realm;
@@ -27,10 +27,18 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     }
     scope::check_resource(shared, realm, tenant, app, resource)?;
     client.admitted()?;
-    let mut claims = app_claims(&client, resource);
+    let host = own_host(shared, request);
+    let audience = scope::resource_app(realm, tenant, resource).filter(|app| app.token_version == 2 && !realm.is_adfs);
+    let mut claims = match audience {
+        Some(audience) => app_claims_2(&client, &audience.client_id, &issuer(host, realm, true)),
+        None => app_claims(&client, resource),
+    };
     if realm.is_adfs {
-        let host = own_host(shared, request);
         claims.insert("iss".to_owned(), format!("https://{host}/adfs/services/trust").into());
+    }
+    let roles = app.roles_at(resource);
+    if !roles.is_empty() {
+        claims.insert("roles".to_owned(), roles.into());
     }
     if !capabilities.is_empty() {
         claims.insert("xms_cc".to_owned(), capabilities.into());
@@ -55,6 +63,21 @@ fn app_claims(client: &Client<'_>, resource: &str) -> Map<String, Value> {
         ("sub", &client.app.object_id),
         ("tid", &client.tenant.id),
         ("ver", "1.0"),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+}
+
+/// The claims of an app-only token, version 2.0.
+fn app_claims_2(client: &Client<'_>, audience: &str, issuer: &str) -> Map<String, Value> {
+    let pairs = [
+        ("aud", audience),
+        ("iss", issuer),
+        ("azp", &client.app.client_id),
+        ("azpacr", client.strength),
+        ("oid", &client.app.object_id),
+        ("sub", &client.app.object_id),
+        ("tid", &client.tenant.id),
+        ("ver", "2.0"),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }

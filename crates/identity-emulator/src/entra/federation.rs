@@ -1,6 +1,6 @@
 //! Tokens of other issuers in place of an application's own credential.
 
-use crate::directory::{GITHUB_ISSUER, KUBERNETES_ISSUER, PIPELINES_ISSUER};
+use crate::directory::PLAYED;
 use crate::endpoints::Refusal;
 use crate::entra::assertion::{Check, check_header, malformed};
 use crate::entra::known;
@@ -38,9 +38,11 @@ pub(crate) fn check(check: &Check<'_>, jwt: &Jwt) -> Result<(), Refusal> {
             ),
         )
     };
-    let own = own_tenant(check, issuer);
+    let hosts = &check.shared.hosts;
+    let own = check.directory.own_tenant(issuer, hosts);
     // Entra's own tokens have one issuer in version 1.0 and another in 2.0.
-    let same_issuer = |wanted: &str| wanted == issuer || (own.is_some() && own == own_tenant(check, wanted));
+    let same_issuer =
+        |wanted: &str| wanted == issuer || (own.is_some() && own == check.directory.own_tenant(wanted, hosts));
     let mut records: Vec<_> = records.iter().filter(|record| same_issuer(&record.issuer)).collect();
     if records.is_empty() {
         return Err(no_match(700_211, "issuer", issuer));
@@ -64,8 +66,7 @@ pub(crate) fn check(check: &Check<'_>, jwt: &Jwt) -> Result<(), Refusal> {
 
 fn signature(check: &Check<'_>, jwt: &Jwt, issuer: &str) -> Result<(), Refusal> {
     let kid = jwt.header("kid").ok_or_else(malformed)?;
-    let is_ours =
-        [KUBERNETES_ISSUER, PIPELINES_ISSUER, GITHUB_ISSUER].contains(&issuer) || own_tenant(check, issuer).is_some();
+    let is_ours = PLAYED.contains(&issuer) || check.directory.own_tenant(issuer, &check.shared.hosts).is_some();
     let keys = check.directory.issuers.iter().filter(|known| known.issuer == issuer).flat_map(|known| &known.keys);
     let mut keys: Vec<(&str, Key<'_>)> =
         keys.map(|key| (key.id.as_str(), Key::Parts(&key.modulus, &key.exponent))).collect();
@@ -81,14 +82,4 @@ fn signature(check: &Check<'_>, jwt: &Jwt, issuer: &str) -> Result<(), Refusal> 
         return Ok(());
     }
     Err(check.bad_signature("The key was found, but use of the key to verify the signature failed.", kid))
-}
-
-/// The tenant, if the issuer is one of this authority's own, in one of the forms that it has.
-fn own_tenant<'a>(check: &Check<'_>, issuer: &'a str) -> Option<&'a str> {
-    let (host, path) = issuer.strip_prefix("https://")?.split_once('/')?;
-    let tenant = path.strip_suffix("/v2.0").or_else(|| path.strip_suffix('/'))?;
-    let is_ours = host == "sts.windows.net"
-        || host == "login.microsoftonline.com"
-        || check.shared.hosts.iter().any(|own| own.eq_ignore_ascii_case(host));
-    (is_ours && check.directory.tenant(tenant).is_some()).then_some(tenant)
 }

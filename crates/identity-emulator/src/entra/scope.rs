@@ -1,6 +1,6 @@
 //! What a token is asked for.
 
-use crate::directory::{App, Tenant};
+use crate::directory::{App, Tenant, plain};
 use crate::endpoints::Refusal;
 use crate::entra::known;
 use crate::entra::tenant::Realm;
@@ -40,14 +40,12 @@ pub(crate) fn check_resource(
     app: &App,
     resource: &str,
 ) -> Result<(), Refusal> {
-    let bare = |text: &str| text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
-    let asked = bare(resource);
-    let is_in = |list: &[String]| list.iter().any(|known| bare(known) == asked);
-    let id = asked.strip_prefix("api://").unwrap_or(&asked);
+    let asked = plain(resource);
+    let is_in = |list: &[String]| list.iter().any(|known| plain(known) == asked);
     let is_known = if app.resources.is_empty() {
         shared.resources.knows(resource)
             || is_in(&realm.directory.resources)
-            || realm.directory.app(id, tenant).is_some()
+            || resource_app(realm, tenant, resource).is_some()
     } else {
         is_in(&app.resources)
     };
@@ -63,6 +61,11 @@ pub(crate) fn check_resource(
             tenant.id
         ),
     ))
+}
+
+/// The application that is the resource, if one is.
+pub(crate) fn resource_app<'a>(realm: &Realm<'a>, tenant: &Tenant, resource: &str) -> Option<&'a App> {
+    realm.directory.app(&plain(resource), tenant)
 }
 
 fn invalid(scope: &str) -> Refusal {

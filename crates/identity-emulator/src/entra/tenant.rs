@@ -3,7 +3,7 @@
 use crate::directory::{Directory, Tenant};
 use crate::endpoints::Refusal;
 use crate::entra::known;
-use crate::text::is_guid;
+use crate::text::{is_domain, is_guid};
 
 /// Whom a request addresses.
 pub(crate) struct Realm<'a> {
@@ -49,14 +49,4 @@ impl<'a> Realm<'a> {
             None => &self.name,
         }
     }
-}
-
-fn is_domain(name: &str) -> bool {
-    name.contains('.')
-        && name.split('.').all(|label| {
-            !label.is_empty()
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
 }

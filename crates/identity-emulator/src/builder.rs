@@ -343,6 +343,14 @@ impl Builder {
                 return invalid("a secret must consist of visible ASCII characters".to_owned());
             }
         }
+        for name in &self.dns_names {
+            let is_label = |label: &str| {
+                !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            };
+            if !name.split('.').all(is_label) {
+                return invalid(format!("{name:?} is no host name without a port"));
+            }
+        }
         for resource in &self.resources.extra {
             if resource.is_empty() || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return invalid(format!("the resource {resource:?} must consist of visible ASCII characters"));

@@ -1,5 +1,6 @@
 //! A running emulator.
 
+mod choice;
 mod entra;
 
 use std::fmt;
@@ -48,7 +49,9 @@ impl Emulator {
 
     /// The environment variables with which a client of any language finds that source.
     ///
-    /// For IMDS at its real address there are none. A client must not have the variables of another source.
+    /// For IMDS at its real address there are none, nor for a source for which the [directory](crate::Builder::directory) has no
+    /// application: [`check_variables`](Self::check_variables) says what is missing. A client must not have the variables of
+    /// another source.
     #[must_use]
     pub fn variables(&self, source: Source) -> Vec<(String, String)> {
         let endpoint = self.endpoint(source);

@@ -48,7 +48,7 @@
 //!
 //! # Entra
 //!
-//! It serves, for tenants by id or domain name, and whatever the `Host` header says:
+//! It serves, for tenants by id or domain name, and whatever the `Host` header says (documents name nobody but itself):
 //!
 //! | request | what it does |
 //! |---|---|
@@ -56,10 +56,11 @@
 //! | `POST /adfs/oauth2/token` | tokens of AD FS, with its errors |
 //! | `GET /common/discovery/instance` | aliases of a host; `invalid_instance` for unknown ones |
 //! | `GET /{tenant}/v2.0/.well-known/openid-configuration` | discovery document, also without `/v2.0` and below `/adfs` |
-//! | `GET /{tenant}/discovery/v2.0/keys` | key set |
+//! | `GET /{tenant}/discovery/v2.0/keys` | key set, also without `/v2.0` |
 //!
 //! The grant is `client_credentials`; a client shows who it is by a secret, in the form or in a header, by an
-//! assertion that one of its certificates signs (RS256 or PS256), or by a token of an issuer that it trusts. What is known
+//! assertion that one of its certificates signs (RS256 to PS512), or by a token of an issuer that it trusts. Grants and endpoints
+//! for users are answered with 501: it does not play them yet. What is known
 //! is in a directory: [`App`] and its like in Rust, or a file that is read again when it changes
 //! ([`Builder::directory`], [`Emulator::write_directory`]). The built-in one:
 //!

@@ -16,7 +16,8 @@ use std::path::PathBuf;
 
 use common::{builder, control, fields, refusal, token, variable};
 use identity_emulator::{
-    App, Emulator, OTHER_TENANT_ID, Source, TENANT_DOMAIN, TENANT_ID, Tenant, User, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
+    App, Emulator, KUBERNETES_ISSUER, KUBERNETES_SUBJECT, OTHER_TENANT_ID, Source, TENANT_DOMAIN, TENANT_ID,
+    TEST_CERTIFICATE_PEM, Tenant, User, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
 };
 use serde_json::json;
 
@@ -232,4 +233,50 @@ fn other_languages_steer_it_too() {
     assert_eq!(control(&emulator, "POST", "/__emulator/rotate", r#"{"what":"tokens"}"#).status, 204);
     assert_ne!(fs::read_to_string(&path).unwrap(), old);
     assert_eq!(control(&emulator, "POST", "/__emulator/rotate", r#"{"what":"x"}"#).status, 400);
+}
+
+#[test]
+fn variables_name_an_application_that_works() {
+    let id = |last: u32| format!("0fedcba9-0000-4000-8000-0000000000{last:02}");
+    let tenants =
+        format!("[[tenants]]\nid = \"{HOME}\"\n[[tenants]]\nid = \"{OTHER_TENANT_ID}\"\ndomains = [\"b.example\"]\n");
+    let app = |last: u32, more: &str| format!("[[apps]]\nclient_id = \"{}\"\n{more}\n", id(last));
+    let federated = format!(
+        "federated = [{{ issuer = \"{KUBERNETES_ISSUER}\", subject = \"{KUBERNETES_SUBJECT}\", audience = \"api://AzureADTokenExchange\" }}]"
+    );
+    let certificate = format!("certificates = [{{ pem = \"{}\" }}]", TEST_CERTIFICATE_PEM.replace('\n', "\\n"));
+    let secret = "secrets = [{ value = \"s\" }]";
+    let all = [
+        app(10, &format!("tenants = [\"b.example\"]\n{secret}\n{certificate}\n{federated}")),
+        app(11, &format!("disabled = true\n{secret}\n{certificate}\n{federated}")),
+        app(12, &format!("blocked_by_policy = true\n{secret}\n{certificate}\n{federated}")),
+        app(13, "secrets = [{ value = \"old\", expires = 2020-01-01 }]"),
+    ];
+    let bad = tenants + &all.concat();
+    let start = |text: &str| builder().directory(file(text)).start_in_background().unwrap();
+    let poor = start(&bad);
+    for source in [Source::Entra, Source::WorkloadIdentity, Source::IdentityBinding, Source::GithubActions] {
+        let error = poor.check_variables(source).unwrap_err();
+        assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains(HOME), "{error}");
+        assert!(poor.variables(source).is_empty(), "{source}");
+    }
+    poor.check_variables(Source::Imds).unwrap();
+    assert!(poor.check_certificate_variables().unwrap_err().to_string().contains("certificate"));
+    assert!(poor.certificate_variables().is_empty());
+
+    let good = [
+        app(14, "secrets = [{ value = \"old\", expires = 2020-01-01 }, { value = \"good\" }]"),
+        app(15, &certificate),
+        app(16, &federated),
+    ];
+    let rich = start(&(bad + &good.concat()));
+    let client = |variables: Vec<(String, String)>| -> String {
+        variables.into_iter().find(|(name, _)| name == "AZURE_CLIENT_ID").map_or_else(String::new, |(_, value)| value)
+    };
+    assert_eq!(client(rich.variables(Source::Entra)), id(14));
+    assert_eq!(variable(&rich, Source::Entra, "AZURE_CLIENT_SECRET"), "good");
+    assert_eq!(client(rich.certificate_variables()), id(15));
+    assert_eq!(client(rich.variables(Source::WorkloadIdentity)), id(16));
+    assert_eq!(client(rich.variables(Source::IdentityBinding)), id(16));
+    assert!(rich.variables(Source::AzurePipelines).is_empty(), "nobody trusts its issuer");
 }

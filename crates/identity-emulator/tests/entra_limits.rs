@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test says so by failing"
 )]
@@ -11,7 +12,7 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 
 use common::{Response, builder, exchange_tls, form, jwt, now, refusal, request, send_tls, token, token_request};
 use identity_emulator::{
@@ -101,7 +102,8 @@ fn localhost_is_both_addresses() {
     let emulator = builder().start_in_background().unwrap();
     let port = emulator.address(Source::Entra).port();
     let address = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
-    if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+    if let Err(error) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
+        eprintln!("skipped: this machine has no IPv6: {error}");
         return;
     }
     for name in ["localhost", "::1"] {
@@ -116,6 +118,7 @@ fn more_names_can_be_on_the_certificate_and_more_tenants_in_the_directory() {
     let tenant = "0fedcba9-0000-4000-8000-000000000009";
     let emulator = builder()
         .dns_name("login.microsoftonline.com")
+        .dns_name("westus2.localhost")
         .tenant(Tenant::new(tenant).domain("third.example"))
         .app(App::new(FEDERATED_CLIENT_ID).secret("s").tenant("third.example"))
         .start_in_background()
@@ -126,6 +129,14 @@ fn more_names_can_be_on_the_certificate_and_more_tenants_in_the_directory() {
     let address = emulator.address(Source::Entra);
     let answer = exchange_tls(address, "login.microsoftonline.com", &emulator.ca_pem(), &bytes).unwrap();
     assert_eq!(Response::parse(&answer).claims()["tid"], tenant);
+    // A region is the same authority.
+    let asked = String::from_utf8(bytes.clone()).unwrap();
+    let asked = asked.replace("Host: 127.0.0.1", &format!("Host: westus2.localhost:{}", address.port()));
+    let answer = exchange_tls(address, "westus2.localhost", &emulator.ca_pem(), asked.as_bytes()).unwrap();
+    assert_eq!(Response::parse(&answer).status, 200);
+    for wrong in ["", "a b", "localhost:1", "*.localhost", "https://x"] {
+        builder().dns_name(wrong).start_in_background().unwrap_err();
+    }
     let other = exchange_tls(address, "login.other.example", &emulator.ca_pem(), &bytes);
     assert!(other.is_err());
     let recorded = &emulator.requests()[0];

@@ -100,7 +100,8 @@ impl Builder {
         self
     }
 
-    /// Adds a name to the certificate of Entra's listeners, such as `login.microsoftonline.com`.
+    /// Adds a name to the certificate of Entra's listeners, such as `login.microsoftonline.com`, or `westus2.localhost` for
+    /// clients that ask in a region.
     ///
     /// It has `localhost`, 127.0.0.1 and ::1 anyway. Entra answers whatever the `Host` header says.
     #[must_use]

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cluster::{BINDING_CA, BINDING_NAME, BINDING_POD, CA, CLIENT, POD, TOKEN};
-use crate::directory::{
-    App, CERTIFICATE_CLIENT_ID, Directory, FEDERATED_CLIENT_ID, SERVICE_CONNECTION_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
-};
+use crate::directory::{App, SERVICE_CONNECTION_ID};
 use crate::emulator::Emulator;
+use crate::emulator::choice::Proof;
 use crate::files;
 use crate::source::Source;
 use crate::tls::ServerCertificate;
@@ -88,16 +87,18 @@ impl Emulator {
         self.shared.rotate_binding_ca()
     }
 
-    /// The file with the certificate and the key of [`CERTIFICATE_CLIENT_ID`], as PEM.
+    /// The file with the certificate and the key of [`CERTIFICATE_CLIENT_ID`](crate::CERTIFICATE_CLIENT_ID), as PEM.
     #[must_use]
     pub fn client_certificate_path(&self) -> PathBuf {
         self.shared.files.path(CLIENT)
     }
 
-    /// The environment variables of a program that signs in to Entra with a certificate.
+    /// The environment variables of a program that signs in to Entra with a certificate; none if no application has it, see
+    /// [`check_certificate_variables`](Self::check_certificate_variables).
     #[must_use]
     pub fn certificate_variables(&self) -> Vec<(String, String)> {
-        let mut pairs = self.authority_variables(Source::Entra, CERTIFICATE_CLIENT_ID);
+        let Some((client_id, _)) = self.app_for(Proof::Certificate) else { return Vec::new() };
+        let mut pairs = self.authority_variables(Source::Entra, &client_id);
         pairs.push(("AZURE_CLIENT_CERTIFICATE_PATH", self.client_certificate_path().display().to_string()));
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -167,19 +168,15 @@ impl Emulator {
         self.shared.project_kubernetes_token(directory.as_ref(), subject, audience, lifetime)
     }
 
-    /// The variables for the sources that lead to Entra.
+    /// The variables for the sources that lead to Entra; none if there is no application for them.
     pub(super) fn entra_variables(&self, source: Source) -> Vec<(&'static str, String)> {
         let secrets = &self.shared.secrets;
         let file = |directory: &str| self.shared.files.path(directory).join(TOKEN).display().to_string();
-        let directory = self.shared.directory.last_good();
-        let has_secret = |app: &App| !app.secrets.is_empty();
-        let web = chosen(&directory, WEB_CLIENT_ID, has_secret);
-        let secret = web.and_then(|app| app.secrets.first()).map_or(WEB_CLIENT_SECRET, |secret| &secret.value);
-        let federated = chosen(&directory, FEDERATED_CLIENT_ID, |app| !app.federations.is_empty());
-        let client_id = if source == Source::Entra { web } else { federated };
-        let client_id = client_id.map_or(WEB_CLIENT_ID, App::client_id);
+        let Some((client_id, secret)) = Proof::of(source).and_then(|proof| self.app_for(proof)) else {
+            return Vec::new();
+        };
         let authority = if source == Source::WorkloadIdentity { source } else { Source::Entra };
-        let mut pairs = self.authority_variables(authority, client_id);
+        let mut pairs = self.authority_variables(authority, &client_id);
         match source {
             Source::WorkloadIdentity => pairs.push(("AZURE_FEDERATED_TOKEN_FILE", file(POD))),
             Source::IdentityBinding => pairs.extend([
@@ -192,14 +189,14 @@ impl Emulator {
                 ("SYSTEM_OIDCREQUESTURI", self.endpoint(source)),
                 ("SYSTEM_ACCESSTOKEN", secrets.azure_pipelines.clone()),
                 ("AZURESUBSCRIPTION_TENANT_ID", self.tenant_id().to_owned()),
-                ("AZURESUBSCRIPTION_CLIENT_ID", client_id.to_owned()),
+                ("AZURESUBSCRIPTION_CLIENT_ID", client_id),
                 ("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID", SERVICE_CONNECTION_ID.to_owned()),
             ]),
             Source::GithubActions => pairs.extend([
                 ("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}?api-version=2.0", self.endpoint(source))),
                 ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", secrets.github_actions.clone()),
             ]),
-            _ => pairs.push(("AZURE_CLIENT_SECRET", secret.to_owned())),
+            _ => pairs.push(("AZURE_CLIENT_SECRET", secret)),
         }
         pairs
     }
@@ -215,10 +212,4 @@ impl Emulator {
             ("NODE_EXTRA_CA_CERTS", ca),
         ]
     }
-}
-
-/// The application of that client id, or the first that will do.
-fn chosen<'a>(directory: &'a Directory, client_id: &str, will_do: impl Fn(&App) -> bool) -> Option<&'a App> {
-    let first = directory.apps.iter().find(|app| app.client_id == client_id);
-    first.filter(|app| will_do(app)).or_else(|| directory.apps.iter().find(|app| will_do(app)))
 }

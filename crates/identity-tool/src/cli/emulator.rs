@@ -1,6 +1,6 @@
 //! `identity emulator`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, ValueEnum,
@@ -47,13 +47,13 @@ pub(crate) struct EmulatorArgs {
 
     /// Write the certificate that https clients of Entra ID have to trust to this file, too
     ///
-    /// The certificate is made anew at each start. SSL_CERT_FILE, which is printed, names a file that goes at the end.
+    /// Only a new file is written, or one with such a certificate. The certificate is made anew at each start. SSL_CERT_FILE, which is printed, names a file that goes at the end.
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     pub(crate) ca_file: Option<PathBuf>,
 
     /// Put the files that clients read into this directory: certificates and tokens
     ///
-    /// The default is a new directory that goes at the end.
+    /// The default is a new directory that goes at the end. Files of somebody else are never replaced.
     #[arg(long, value_name = "DIRECTORY", help_heading = "Files")]
     pub(crate) files: Option<PathBuf>,
 
@@ -63,6 +63,11 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_name = "DIRECTORY", help_heading = "Files")]
     pub(crate) arc_directory: Option<PathBuf>,
 
+    /// Put this name on the certificate of Entra ID, such as westus2.localhost for clients that ask in a region; may be
+    /// given several times
+    #[arg(long, value_name = "NAME", help_heading = "Where it listens")]
+    pub(crate) dns_name: Vec<String>,
+
     /// Know this resource as well, such as api://my-app; may be given several times
     #[arg(long, value_name = "URI", help_heading = "Answers")]
     pub(crate) allow_resource: Vec<String>,
@@ -70,6 +75,26 @@ pub(crate) struct EmulatorArgs {
     /// How long tokens live; 24h for managed identities and 3599s for Entra ID if not given
     #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = "Answers")]
     pub(crate) lifetime: Option<Duration>,
+
+    /// Let Entra ID say after how many seconds to refresh; half of the lifetime of a long one if not given
+    #[arg(long, value_name = "SECONDS", help_heading = "Answers")]
+    pub(crate) refresh_in_secs: Option<u32>,
+
+    /// Let Entra ID send expires_in as a string
+    #[arg(long, help_heading = "Answers")]
+    pub(crate) expires_in_as_text: bool,
+
+    /// Refuse a client assertion, or a federated token, that was used before
+    #[arg(long, help_heading = "Answers")]
+    pub(crate) refuse_replayed_assertions: bool,
+
+    /// Refuse a client assertion whose base64 is padded
+    #[arg(long, help_heading = "Answers")]
+    pub(crate) refuse_padded_assertions: bool,
+
+    /// Let Entra ID refuse who asks for the same token more often within five minutes
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Answers")]
+    pub(crate) loop_limit: Option<u32>,
 
     /// Wait so long before each answer
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Answers")]
@@ -134,6 +159,18 @@ impl Stand {
         match self {
             Self::Source(source) => source,
             Self::Certificate => Source::Entra,
+        }
+    }
+
+    /// Whether what Entra knows has an application that these variables can name.
+    ///
+    /// # Errors
+    ///
+    /// What it lacks.
+    pub(crate) fn check(self, emulator: &Emulator) -> io::Result<()> {
+        match self {
+            Self::Source(source) => emulator.check_variables(source),
+            Self::Certificate => emulator.check_certificate_variables(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `identity emulator`.
 
-use std::{io, path::Path, process::ExitCode};
+use std::{future::poll_fn, io, path::Path, pin::pin, process::ExitCode, task::Poll};
 
 use identity_emulator::{Answer, Builder, Emulator, Source};
 
@@ -24,11 +24,16 @@ pub(crate) async fn run(args: &EmulatorArgs) -> io::Result<ExitCode> {
     }
     let emulator = builder(args).start().await?;
     check(&emulator, source)?;
-    if let Some(path) = &args.ca_file {
-        emulator.write_ca(path).map_err(|error| {
-            let message = format!("the certificate cannot be written to {}: {error}", path.display());
+    if let Some(stand) = args.source {
+        stand.check(&emulator).map_err(|error| {
+            let message = format!("--source {} has nobody to sign in: {error}", stand.name());
             io::Error::new(error.kind(), message)
         })?;
+    }
+    if let Some(path) = &args.ca_file {
+        emulator
+            .write_ca(path)
+            .map_err(|error| io::Error::new(error.kind(), format!("the certificate cannot be written: {error}")))?;
     }
     if let Some(answer) = fault(args) {
         emulator.faults().always(None, answer);
@@ -41,8 +46,27 @@ pub(crate) async fn run(args: &EmulatorArgs) -> io::Result<ExitCode> {
     // Whoever reads the variables may ask at once: all listeners are open.
     screen::print(&told)?;
     screen::tell(&tell::places(&emulator, Paint::stderr()));
-    stopped.await;
+    let (mut stopped, mut told) = (pin!(stopped), pin!(tell_of_directory(&emulator)));
+    poll_fn(|cx| {
+        // It never ends.
+        let _ = told.as_mut().poll(cx);
+        stopped.as_mut().poll(cx)
+    })
+    .await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says when a directory file breaks, which clients are not told, and when it is whole again; for ever.
+async fn tell_of_directory(emulator: &Emulator) {
+    let mut last = None;
+    loop {
+        emulator.wait_until(|emulator| emulator.directory_error() != last).await;
+        last = emulator.directory_error();
+        screen::tell(&match &last {
+            Some(error) => format!("warning: {}; Entra ID answers 500 until it is repaired\n", screen::escape(error)),
+            None => "the directory file is whole again\n".to_owned(),
+        });
+    }
 }
 
 /// Whether the source that was chosen can do its work: Azure Arc needs a directory that takes root to make.
@@ -90,6 +114,24 @@ fn builder(args: &EmulatorArgs) -> Builder {
     if let Some(directory) = &args.files {
         builder = builder.files(directory);
     }
+    for name in &args.dns_name {
+        builder = builder.dns_name(name);
+    }
+    if let Some(seconds) = args.refresh_in_secs {
+        builder = builder.refresh_in_secs(seconds);
+    }
+    if args.expires_in_as_text {
+        builder = builder.expires_in_as_text();
+    }
+    if args.refuse_replayed_assertions {
+        builder = builder.refuse_replayed_assertions();
+    }
+    if args.refuse_padded_assertions {
+        builder = builder.refuse_padded_assertions();
+    }
+    if let Some(count) = args.loop_limit {
+        builder = builder.loop_limit(usize::try_from(count).unwrap_or(usize::MAX));
+    }
     match args.lifetime {
         Some(lifetime) => {
             // A year fits.
@@ -121,20 +163,32 @@ fn fault(args: &EmulatorArgs) -> Option<Answer> {
     })
 }
 
-/// Ctrl-C and the signal by which services are stopped: heard from now on, awaited later.
+/// Ctrl-C, the signal by which services are stopped, and that of a terminal that closes: heard from now on, awaited later.
 #[cfg(unix)]
 pub(crate) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(std::future::poll_fn(move |cx| {
-        let heard = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
-        if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    let mut signals = vec![signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+    if ends_with_its_terminal() {
+        signals.push(signal(SignalKind::hangup())?);
+    }
+    Ok(poll_fn(move |cx| {
+        let heard = signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
+        if heard { Poll::Ready(()) } else { Poll::Pending }
     }))
+}
+
+/// Whether a hangup would end this process, files and all: not under nohup. Only Linux tells.
+#[cfg(unix)]
+fn ends_with_its_terminal() -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The lowest bit is that of signal 1.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 0)
 }
 
 /// Ctrl-C: heard from now on, awaited later.
 #[cfg(windows)]
 pub(crate) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;
-    Ok(std::future::poll_fn(move |cx| interrupt.poll_recv(cx).map(drop)))
+    Ok(poll_fn(move |cx| interrupt.poll_recv(cx).map(drop)))
 }

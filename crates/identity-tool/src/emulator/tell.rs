@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use identity_emulator::{Emulator, Identity};
 use serde_json::{Map, Value, json};
 
-use crate::{cli::Stand, screen::Paint};
+use crate::{
+    cli::Stand,
+    screen::{self, Paint},
+};
 
 /// What a shell evaluates. Variables that would lead a client elsewhere, or to another identity, go away.
 pub(super) fn exports(emulator: &Emulator, stand: Stand) -> String {
@@ -13,7 +16,7 @@ pub(super) fn exports(emulator: &Emulator, stand: Stand) -> String {
     let mut foreign: Vec<String> = Stand::all()
         .flat_map(|other| other.variables(emulator))
         .map(|(name, _)| name)
-        .chain(ELSEWHERE.map(str::to_owned))
+        .chain(ELSEWHERE.iter().chain(&OF_OTHERS).map(|name| (*name).to_owned()))
         .filter(|name| !own.iter().any(|(known, _)| known == name) && !ROOTS.contains(&name.as_str()))
         .collect();
     foreign.sort();
@@ -35,7 +38,9 @@ pub(super) fn all_exports(emulator: &Emulator) -> String {
     for stand in Stand::all() {
         let _ = writeln!(out, "\n# {}", stand.name());
         let variables = stand.variables(emulator);
-        if variables.is_empty() {
+        if let Err(error) = stand.check(emulator) {
+            let _ = writeln!(out, "# none: {}", screen::escape(&error.to_string()));
+        } else if variables.is_empty() {
             let address = emulator.address(stand.source());
             let _ = writeln!(out, "# at {address}, where every client looks: no variables");
         }
@@ -108,6 +113,25 @@ const ELSEWHERE: [&str; 6] = [
     "DEFAULT_IDENTITY_CLIENT_ID",
     "MSAL_FORCE_REGION",
 ];
+/// Variables of sources that may have none now: a directory can lack an application for them.
+const OF_OTHERS: [&str; 16] = [
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "AZURESUBSCRIPTION_CLIENT_ID",
+    "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
+    "AZURESUBSCRIPTION_TENANT_ID",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_KUBERNETES_CA_FILE",
+    "AZURE_KUBERNETES_SNI_NAME",
+    "AZURE_KUBERNETES_TOKEN_PROXY",
+    "AZURE_TENANT_ID",
+    "SYSTEM_ACCESSTOKEN",
+    "SYSTEM_OIDCREQUESTURI",
+];
 /// Variables that choose whom all programs of a shell trust: they may be the user's own.
 const ROOTS: [&str; 3] = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
 
@@ -123,6 +147,22 @@ mod tests {
     fn a_quoted_value_is_one_word() {
         assert_eq!(quote("http://127.0.0.1:1/x?a=1&b=2"), "'http://127.0.0.1:1/x?a=1&b=2'");
         assert_eq!(quote("it's $(x)"), r"'it'\''s $(x)'");
+    }
+
+    #[test]
+    fn variables_of_entra_go_away_even_if_nobody_can_use_them() {
+        let emulator = Emulator::builder().start_in_background().unwrap();
+        let all = exports(&emulator, Stand::Source(identity_emulator::Source::Imds));
+        let unset = all.lines().next().unwrap();
+        for name in OF_OTHERS.iter().chain(&ELSEWHERE) {
+            assert!(unset.split(' ').any(|word| word == *name), "{name}");
+        }
+        let known: Vec<String> =
+            Stand::all().flat_map(|stand| stand.variables(&emulator)).map(|(name, _)| name).collect();
+        assert!(
+            OF_OTHERS.iter().all(|name| known.iter().any(|known| known == name)),
+            "each is a variable of something"
+        );
     }
 
     #[test]

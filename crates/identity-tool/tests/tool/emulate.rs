@@ -19,10 +19,21 @@ struct Running {
 
 impl Running {
     fn start(arguments: &[&str]) -> Self {
-        let mut child =
-            program().arg("emulator").args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut command = program();
+        Self::of(command.arg("emulator").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn of(mut child: Child) -> Self {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         Self { child, stdout }
+    }
+
+    /// Ends it, and gives what it said on standard error.
+    fn end(mut self) -> String {
+        self.child.kill().unwrap();
+        let mut told = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        told
     }
 
     fn line(&mut self) -> String {
@@ -151,6 +162,114 @@ fn a_directory_that_is_written_can_be_changed_and_used() {
 }
 
 #[test]
+fn files_of_somebody_else_are_never_replaced() {
+    let files = Files::new("foreign");
+    let foreign = files.write("ca.pem", "PRIVATE KEY of somebody");
+    let directory = files.0.display().to_string();
+    for arguments in [["--ca-file", &foreign], ["--files", &directory], ["--write-directory", &foreign]] {
+        let failed = run(&[&["emulator"], &arguments[..]].concat());
+        assert_eq!((failed.code, failed.stdout.as_str()), (Some(1), ""), "{arguments:?}");
+        assert!(failed.stderr.contains("ca.pem") && failed.stderr.contains("is there already"), "{}", failed.stderr);
+        assert_eq!(fs::read_to_string(&foreign).unwrap(), "PRIVATE KEY of somebody");
+    }
+    assert_eq!(fs::read_dir(&files.0).unwrap().count(), 1);
+}
+
+#[test]
+fn a_source_that_nobody_can_use_stops_the_start() {
+    let files = Files::new("nobody");
+    let home = identity_emulator::TENANT_ID;
+    let path = files.write("directory.toml", &format!("[[tenants]]\nid = \"{home}\"\n"));
+    for (source, part) in
+        [("entra", "client secret"), ("certificate", "test certificate"), ("workload-identity", "federated credential")]
+    {
+        let failed = run(&["emulator", "--source", source, "--directory", &path]);
+        assert_eq!((failed.code, failed.stdout.as_str()), (Some(2), ""), "{source}");
+        let begin = format!("error: --source {source} has nobody to sign in: ");
+        assert!(failed.stderr.starts_with(&begin) && failed.stderr.contains(part), "{}", failed.stderr);
+    }
+    let mut emulator = Running::start(&["--directory", &path]);
+    let mut lines = String::new();
+    while !lines.contains("# github-actions\n# ") {
+        lines.push_str(&emulator.line());
+    }
+    assert!(lines.contains("\n# entra\n# none: the directory has no application"), "{lines}");
+    assert!(!lines.contains("AZURE_CLIENT_ID"), "{lines}");
+}
+
+#[test]
+fn a_directory_that_breaks_is_told_once_and_without_secrets() {
+    let files = Files::new("broken");
+    let path = files.path("directory.toml");
+    assert_eq!(run(&["emulator", "--write-directory", &path]).code, Some(0));
+    let good = fs::read_to_string(&path).unwrap();
+    let mut emulator = Running::start(&["--source", "entra", "-o", "json", "--directory", &path]);
+    let variables = emulator.variables("entra");
+    let ask = || token(&variables, &["--credential", "client-secret", "--disable-instance-discovery"]);
+    fs::write(&path, good.replace("[[apps.secrets]]", "secrets = [\"hunter2\"]\n[[other]]")).unwrap();
+    for _ in 0..2 {
+        let refused = ask();
+        assert_eq!(refused.code, Some(6), "{}", refused.stderr);
+        assert!(refused.stderr.contains("see what the emulator says"), "{}", refused.stderr);
+    }
+    fs::write(&path, &good).unwrap();
+    assert_eq!(ask().code, Some(0));
+    let told = emulator.end();
+    assert_eq!(told.matches("warning: ").count(), 1, "{told}");
+    assert!(told.contains("directory.toml: line ") && told.contains("whole again"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn strictness_and_forms_by_flag_reach_the_client() {
+    let files = Files::new("flags");
+    let start = |arguments: &[&str]| {
+        let mut emulator = Running::start(&[&["--output", "json"], arguments].concat());
+        let object: Value = serde_json::from_str(&emulator.line()).unwrap();
+        (emulator, object)
+    };
+    let variables = |object: &Value, source: &str| -> Vec<(String, String)> {
+        let pairs = object["variables"][source].as_object().unwrap().iter();
+        pairs.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+    };
+    let secret = ["--credential", "client-secret", "--disable-instance-discovery"];
+    let assertion = ["--credential", "client-assertion", "--disable-instance-discovery"];
+
+    let (_running, object) =
+        start(&["--refresh-in-secs", "100", "--expires-in-as-text", "--dns-name", "westus2.localhost"]);
+    let done = token(&variables(&object, "entra"), &[&secret[..], &["-o", "json"]].concat());
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let told: Value = serde_json::from_str(&done.stdout).unwrap();
+    let early = told["expires_on"].as_i64().unwrap() - told["refresh_on"].as_i64().unwrap();
+    assert!((3_490..=3_500).contains(&early), "{told}");
+
+    let (_running, object) = start(&["--loop-limit", "1"]);
+    assert_eq!(token(&variables(&object, "entra"), &secret).code, Some(0));
+    let refused = token(&variables(&object, "entra"), &secret);
+    assert!(refused.code == Some(6) && refused.stderr.contains("429"), "{}", refused.stderr);
+
+    let (_running, object) = start(&["--refuse-replayed-assertions", "--refuse-padded-assertions"]);
+    let pod = variables(&object, "workload-identity");
+    assert_eq!(token(&pod, &assertion).code, Some(0));
+    let again = token(&pod, &assertion);
+    assert!(again.code == Some(5) && again.stderr.contains("AADSTS50012"), "{}", again.stderr);
+    let file = pod.iter().find(|(name, _)| name == "AZURE_FEDERATED_TOKEN_FILE").unwrap().1.clone();
+    let padded: Vec<String> = fs::read_to_string(file)
+        .unwrap()
+        .split('.')
+        .map(|part| format!("{part}{}", "=".repeat((4 - part.len() % 4) % 4)))
+        .collect();
+    assert!(padded.concat().contains('='));
+    let padded = files.write("padded", &padded.join("."));
+    let refused = token(&pod, &[&assertion[..], &["--assertion-file", &padded]].concat());
+    assert!(refused.code == Some(5) && refused.stderr.contains("AADSTS50027"), "{}", refused.stderr);
+
+    for wrong in [["--dns-name", "a b"], ["--loop-limit", "0"], ["--refresh-in-secs", "x"]] {
+        assert_eq!(run(&[&["emulator"], &wrong[..]].concat()).code, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
 fn faults_by_flag_reach_the_client() {
     for (arguments, code, part) in [
         (&["--fail", "403"][..], 5, "HTTP 403"),
@@ -179,6 +298,30 @@ fn a_signal_ends_it_well_even_right_after_the_start() {
         let pid = emulator.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
         assert_eq!(emulator.child.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_that_closes_ends_it_and_its_files_but_not_under_nohup() {
+    let files = Files::new("hangup");
+    let made = || fs::read_dir(&files.0).unwrap().count();
+    for (trap, stays) in [("true", false), ("trap '' HUP", true)] {
+        let script = format!("{trap}; exec \"$0\" emulator -o json");
+        let mut shell = Command::new("/bin/sh");
+        shell.env_clear().env("TMPDIR", &files.0).args(["-c", &script, env!("CARGO_BIN_EXE_identity")]);
+        let child = shell.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut emulator = Running::of(child);
+        let variables = emulator.variables("app-service");
+        assert_eq!(made(), 1);
+        let pid = emulator.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+        if stays {
+            assert_eq!(token(&variables, &[]).code, Some(0));
+            assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        }
+        assert_eq!(emulator.child.wait().unwrap().code(), Some(0), "{trap}");
+        assert_eq!(made(), 0, "{trap}");
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use identity::{Platform, Result, TokenCredential};
-use identity_certificate::CertificateCredential;
+use identity::{CertificateCredential, Platform, Result, TokenCredential};
 
 use super::{application, settings::Settings};
 use crate::cli::TokenArgs;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use identity::{Platform, Result, TokenCredential};
-use identity_workload::{AzurePipelinesCredential, GithubActionsCredential, WorkloadIdentityCredential};
+use identity::{
+    AzurePipelinesCredential, GithubActionsCredential, Platform, Result, TokenCredential, WorkloadIdentityCredential,
+};
 
 use super::{CLIENT_ID, FEDERATED_TOKEN_FILE, TENANT_ID, application, settings::Settings};
 use crate::cli::TokenArgs;

@@ -1,6 +1,6 @@
 //! `identity emulator`.
 
-use std::{future::poll_fn, io, path::Path, pin::pin, process::ExitCode, task::Poll};
+use std::{future::poll_fn, io, path::Path, pin::pin, process::ExitCode};
 
 use identity_emulator::{Answer, Builder, Emulator, Source};
 
@@ -166,7 +166,10 @@ fn fault(args: &EmulatorArgs) -> Option<Answer> {
 /// Ctrl-C, the signal by which services are stopped, and that of a terminal that closes: heard from now on, awaited later.
 #[cfg(unix)]
 pub(crate) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use std::task::Poll;
+
     use tokio::signal::unix::{SignalKind, signal};
+
     let mut signals = vec![signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
     if ends_with_its_terminal() {
         signals.push(signal(SignalKind::hangup())?);

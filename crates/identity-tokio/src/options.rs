@@ -86,9 +86,9 @@ impl TransportOptions {
 
     /// Trusts the roots in this PEM file of at most 1 MiB, too. May be called more than once.
     ///
-    /// The file is read by [`platform`](Self::platform) and again before a request that finds it changed (by time, size
-    /// or inode), and when a server's issuer is unknown. A file that cannot be read then leaves the roots as they were and
-    /// writes a warning to the log.
+    /// The file is read by [`platform`](Self::platform) and again when it has changed (by time, size or inode), which
+    /// requests look for once a second and whenever a server's issuer is unknown. A file that cannot be read then leaves the
+    /// roots as they were and writes a warning to the log.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl TransportOptions {
     /// Sends `https` requests through this proxy, `http://[user:password@]host[:port]` or the same with `https`, by
     /// `CONNECT`. The default is the environment's proxy, which then is not looked at, nor is `NO_PROXY`.
     ///
-    /// User name and password are percent-encoded. The port is 80, or 443 for `https`, if there is none. An `https` proxy
+    /// User name and password are percent-encoded, and sent by Basic authentication. The port is 80, or 443 for `https`, if there is none. An `https` proxy
     /// proves itself by the same roots as servers do. Metadata endpoints are never asked through a proxy.
     ///
     /// # Errors
@@ -138,8 +138,10 @@ impl TransportOptions {
         self
     }
 
-    /// Sets the hosts that [`proxy`](Self::proxy) is not used for, as `NO_PROXY` lists them: names (and all below them),
-    /// addresses and networks such as `10.0.0.0/8`, separated by commas; or `*` alone. The default is none.
+    /// Sets the hosts that the proxy is not used for, as `NO_PROXY` lists them: names (and all below them), addresses and
+    /// networks such as `10.0.0.0/8`, separated by commas; or `*` alone. The default is none.
+    ///
+    /// They hold for [`proxy`](Self::proxy); without it for the environment's proxy, on top of `NO_PROXY`.
     #[cfg(feature = "proxy")]
     pub fn proxy_exceptions(mut self, list: impl Into<String>) -> Self {
         self.exceptions = list.into();
@@ -160,9 +162,11 @@ impl TransportOptions {
             #[cfg(feature = "proxy")]
             Some(Chosen::Url(url)) => {
                 let proxy = Proxy::parse(url.expose()).map_err(|why| Error::new(ErrorKind::InvalidArgument, why))?;
-                Proxies::new(proxy, self.exceptions)
+                Proxies::new(proxy)
             }
         };
+        #[cfg(feature = "proxy")]
+        let proxies = proxies.except(self.exceptions);
         let https = Https { trust, proxies, pool: Pool::new(self.max_idle_per_host, self.idle_timeout) };
         Ok(crate::platform_with(HyperTransport { https }))
     }

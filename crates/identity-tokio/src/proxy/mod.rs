@@ -31,7 +31,8 @@ pub(crate) enum Proxy {}
 #[derive(Clone, Debug)]
 pub(crate) struct Proxies {
     choice: Choice,
-    exceptions: String,
+    /// Lists of them.
+    exceptions: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,13 +47,20 @@ enum Choice {
 impl Proxies {
     /// No proxy.
     pub(crate) fn none() -> Self {
-        Self { choice: Choice::None, exceptions: String::new() }
+        Self { choice: Choice::None, exceptions: Vec::new() }
     }
 
-    /// This proxy for all hosts but `exceptions`.
+    /// This proxy for all hosts.
     #[cfg(feature = "proxy")]
-    pub(crate) fn new(proxy: Proxy, exceptions: String) -> Self {
-        Self { choice: Choice::Use(Arc::new(proxy)), exceptions }
+    pub(crate) fn new(proxy: Proxy) -> Self {
+        Self { choice: Choice::Use(Arc::new(proxy)), exceptions: Vec::new() }
+    }
+
+    /// The same without a proxy for these hosts, too.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn except(mut self, list: String) -> Self {
+        self.exceptions.push(list);
+        self
     }
 
     /// The proxy of the environment, lower case before upper case, the one for `https` before the one for all.
@@ -78,21 +86,21 @@ impl Proxies {
             )),
         };
         match first(&["no_proxy", "NO_PROXY"]) {
-            None => Self { choice, exceptions: String::new() },
-            Some((_, Ok(exceptions))) => Self { choice, exceptions },
-            Some((_, Err(error))) => Self { choice: Choice::Unusable(error.to_string()), exceptions: String::new() },
+            None => Self { choice, exceptions: Vec::new() },
+            Some((_, Ok(list))) => Self { choice, exceptions: vec![list] },
+            Some((_, Err(error))) => Self { choice: Choice::Unusable(error.to_string()), exceptions: Vec::new() },
         }
     }
 
     /// The proxy for this request, if it may and must have one.
     pub(crate) fn choose(&self, request: &Request, target: &Target<'_>) -> Result<Option<&Proxy>> {
-        // What is for local addresses only has no business with a proxy, whatever is asked for.
-        if request.proxy != Wish::Configured || request.reach == Reach::LocalOnly {
+        // Plain HTTP has none, and what is for local addresses only has no business with one, whatever is asked for.
+        if !target.secure || request.proxy != Wish::Configured || request.reach == Reach::LocalOnly {
             return Ok(None);
         }
         match &self.choice {
             Choice::None => Ok(None),
-            _ if exceptions::matches(&self.exceptions, target.host) => Ok(None),
+            _ if self.exceptions.iter().any(|list| exceptions::matches(list, target.host)) => Ok(None),
             #[cfg(feature = "proxy")]
             Choice::Use(proxy) => Ok(Some(proxy)),
             Choice::Unusable(why) => Err(refused(&**why)),

@@ -34,6 +34,12 @@ impl Proxy {
             Some((user, place)) => (Some(user), place),
             None => (None, rest),
         };
+        if user.is_some_and(|user| user.contains(['/', '?', '#'])) {
+            return Err(
+                "the URL of a proxy has / ? or # before its last @; in a user name or password write %2F, %3F or %23"
+                    .to_owned(),
+            );
+        }
         if place.contains(['/', '?', '#']) {
             return Err("the URL of a proxy has a path, query or fragment; expected http://host:port".to_owned());
         }
@@ -129,7 +135,13 @@ mod tests {
             ("ftp://canary", "http://"),
             ("http://proxy/canary", "path"),
             ("http://proxy?canary", "path"),
-            ("http://user:can/ary@proxy#", "path"),
+            ("http://user:can/ary@proxy", "%2F"),
+            ("http://user:can?ary@proxy", "%3F"),
+            ("http://can#ary:pass@proxy", "%23"),
+            // curl would take the first for the proxy.
+            ("http://canary:3128/@proxy", "@"),
+            ("http://canary?@proxy", "@"),
+            ("http://user:can/ary@proxy#", "@"),
             ("http://user:can ary@pro xy", "space"),
             ("http://proxy:canary", "port"),
             ("http://proxy:0", "port"),

@@ -49,6 +49,8 @@ fn main() -> ExitCode {
             cli::Command::Emulator(args) => emulator::run(args).await,
         }
     });
+    // A name that is still being resolved, for an answer that nobody waits for, does not hold the end up.
+    runtime.shutdown_background();
     match done {
         Ok(code) => code,
         // Who reads us has seen enough.

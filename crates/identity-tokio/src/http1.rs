@@ -16,7 +16,8 @@ use hyper::{
     body::{Body, Bytes, Frame, Incoming, SizeHint},
     client::conn::http1::{Builder, Connection, SendRequest},
     header::{
-        CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+        ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+        USER_AGENT,
     },
 };
 use identity_core::{
@@ -115,7 +116,8 @@ impl Live {
     }
 }
 
-/// The request as hyper sends it: what it states, `host`, `user-agent`, and `content-length` with a body.
+/// The request as hyper sends it: what it states, `host`, `user-agent`, `accept-encoding: identity`, and `content-length`
+/// with a body.
 pub(crate) fn message(request: &mut Request, target: &Target<'_>) -> Result<Message> {
     let mut message = hyper::Request::new(Payload(None));
     *message.uri_mut() = Uri::try_from(&*target.path).map_err(|error| refused(format!("the URL's path: {error}")))?;
@@ -123,6 +125,8 @@ pub(crate) fn message(request: &mut Request, target: &Target<'_>) -> Result<Mess
     let host = HeaderValue::from_str(target.authority).map_err(|error| refused(error.to_string()))?;
     headers.insert(HOST, host);
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    // Without it any encoding would be welcome (RFC 9110, section 12.5.3).
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in take(&mut request.headers) {
         let well_formed = check::is_header_value(value.expose());
         let (Ok(key), Ok(mut value), true) = (
@@ -228,7 +232,7 @@ pub(crate) fn failed(error: hyper::Error) -> TransportError {
     #[cfg(feature = "tls")]
     if let Some(reason) = cause.and_then(|cause| cause.downcast_ref::<io::Error>()).and_then(crate::tls::reason) {
         // With TLS 1.3 a server may object after what the client takes for the end of the handshake.
-        return TransportError::new(TransportErrorKind::Tls, crate::tls::explain(reason, "the server"));
+        return TransportError::new(TransportErrorKind::Tls, crate::tls::explain(reason, "the server", None));
     }
     let io = cause.and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     let broken = error.is_parse() || matches!(io, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput));

@@ -1,16 +1,18 @@
 //! Open connections that wait for the next request.
 
 use std::{
-    fmt, mem, process,
+    fmt,
+    mem::{forget, take},
+    process,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use identity_core::{Runtime as _, RuntimeId, http::Reach};
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 use tokio::{task::yield_now, time::Instant};
 
-use crate::{http1::Live, runtime::TokioRuntime};
+use crate::{http1::Live, runtime::TokioRuntime, tls::trust::Settings};
 
 /// What two requests have in common that may use one connection.
 #[derive(Clone, Debug)]
@@ -20,14 +22,14 @@ pub(crate) struct Key {
     /// The name that the server has proved to have.
     pub(crate) name: ServerName<'static>,
     /// How it has proved it.
-    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) reach: Reach,
     pub(crate) proxied: bool,
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.config, &other.config)
+        Arc::ptr_eq(&self.settings, &other.settings)
             && (self.port, self.reach, self.proxied) == (other.port, other.reach, other.proxied)
             && self.host == other.host
             && self.name == other.name
@@ -92,32 +94,30 @@ impl Pool {
             let at = idle.iter().rposition(|idle| idle.home == here && idle.key == *key);
             (at.map(|at| idle.remove(at)), old)
         };
-        discard(old, here);
+        discard(old);
         found.map(|idle| idle.live)
     }
 
-    /// Keeps a connection, if nothing is under way on it, for the next request.
+    /// Keeps a connection, if nothing is under way on it, for the next request. Where there is no room the one goes that
+    /// has waited longest: its runtime may be gone, or nobody may ask for its trust any more.
     pub(crate) async fn put(&self, key: Key, mut live: Live) {
-        if !live.is_idle().await {
+        if self.max_per_host == 0 || self.timeout.is_zero() || !live.is_idle().await {
             return;
         }
         let here = Home::here();
         let old = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let mut old = self.expired(&mut idle, here);
-            let same = idle.iter().filter(|other| (&other.key.host, other.key.port) == (&key.host, key.port)).count();
-            let entry = Idle { key, home: here, since: Instant::now(), live };
-            if same >= self.max_per_host {
-                old.push(entry);
-            } else {
-                if idle.len() >= MAX_IDLE {
-                    old.push(idle.remove(0));
-                }
-                idle.push(entry);
+            let is_same = |other: &Idle| (&other.key.host, other.key.port) == (&key.host, key.port);
+            if idle.iter().filter(|other| is_same(other)).count() >= self.max_per_host {
+                old.extend(idle.iter().position(is_same).map(|at| idle.remove(at)));
+            } else if idle.len() >= MAX_IDLE {
+                old.push(idle.remove(0));
             }
+            idle.push(Idle { key, home: here, since: Instant::now(), live });
             old
         };
-        discard(old, here);
+        discard(old);
     }
 
     /// Closes the idle connections to this host. Where one has turned out to be dead without a word, as after a sleep of the
@@ -128,26 +128,35 @@ impl Pool {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.extract_if(.., is_same).collect()
         };
-        discard(old, Home::here());
+        discard(old);
     }
 
-    /// Takes out what has waited too long, and what this process has inherited.
+    /// Takes out what has waited too long, whose trust was replaced, and what this process has inherited.
     fn expired(&self, idle: &mut Vec<Idle>, here: Home) -> Vec<Idle> {
         let now = Instant::now();
         idle.extract_if(.., |idle| {
-            idle.home.process != here.process || now.saturating_duration_since(idle.since) >= self.timeout
+            idle.home.process != here.process
+                || now.saturating_duration_since(idle.since) >= self.timeout
+                || idle.key.settings.is_retired()
         })
         .collect()
     }
 }
 
+impl Drop for Pool {
+    fn drop(&mut self) {
+        discard(take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner)));
+    }
+}
+
 /// Closes connections, outside the lock.
-fn discard(old: Vec<Idle>, here: Home) {
+fn discard(old: Vec<Idle>) {
+    let process = process::id();
     for idle in old {
-        if idle.home.process != here.process {
+        if idle.home.process != process {
             // After a fork the connection, and the list of what the runtime waits for, belong to the parent, too.
             // Closing would take it off that list.
-            mem::forget(idle);
+            forget(idle);
         }
     }
 }
@@ -169,23 +178,24 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
-    use rustls::{RootCertStore, crypto::ring::default_provider};
+    use identity_core::http::ServerTrust;
     use tokio::{
         io::{AsyncWriteExt as _, DuplexStream, duplex},
         time::advance,
     };
 
     use super::*;
+    use crate::tls::trust::{Roots, Trust};
+
+    /// Equal settings are others each time.
+    fn settings() -> Arc<Settings> {
+        Trust::of(Roots::None).settings(&ServerTrust::PinnedSha1([0; 20])).unwrap()
+    }
 
     fn key() -> Key {
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth();
         let name = ServerName::try_from("login.example").unwrap();
         let host = "login.example".to_owned();
-        Key { host, port: 443, name, config: Arc::new(config), reach: Reach::Any, proxied: false }
+        Key { host, port: 443, name, settings: settings(), reach: Reach::Any, proxied: false }
     }
 
     /// A connection that has not been used yet, and its server.
@@ -212,7 +222,7 @@ mod tests {
             Key { port: 8443, ..key.clone() },
             Key { name: ServerName::try_from("other.example").unwrap(), ..key.clone() },
             // Equal in what it says, but another trust.
-            Key { config: Arc::new((*key.config).clone()), ..key.clone() },
+            Key { settings: settings(), ..key.clone() },
             Key { reach: Reach::LocalOnly, ..key.clone() },
             Key { proxied: true, ..key.clone() },
         ];
@@ -233,6 +243,68 @@ mod tests {
         assert!(pool.take(&key).await.is_none());
         assert_eq!(len(&pool), 0);
         server.write_all(b"not closed").await.unwrap();
+
+        let (live, mut server) = self::live().await;
+        pool.put(key, live).await;
+        pool.idle.lock().unwrap()[0].home.process = process::id().wrapping_add(1);
+        drop(pool);
+        server.write_all(b"not closed").await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_this_process_has_opened_is_closed_with_the_pool() {
+        let (pool, key) = (pool(), key());
+        let (live, mut server) = live().await;
+        pool.put(key, live).await;
+        drop(pool);
+        server.write_all(b"x").await.unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_opened_in_a_trust_that_was_replaced_is_closed() {
+        let (pool, key) = (pool(), key());
+        let (live, mut server) = live().await;
+        pool.put(key.clone(), live).await;
+        key.settings.retire();
+        assert!(pool.take(&Key { settings: settings(), ..key }).await.is_none());
+        assert_eq!(len(&pool), 0);
+        server.write_all(b"x").await.unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pool_that_keeps_none_closes_at_once() {
+        for pool in [Pool::new(0, IDLE_TIMEOUT), Pool::new(2, Duration::ZERO)] {
+            let (live, mut server) = live().await;
+            pool.put(key(), live).await;
+            server.write_all(b"x").await.unwrap_err();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_one_that_has_waited_longest_makes_room() {
+        let (pool, one, two) = (pool(), key(), key());
+        let mut servers = Vec::new();
+        let mut put = async |key: &Key| {
+            let (live, server) = live().await;
+            servers.push(server);
+            pool.put(key.clone(), live).await;
+        };
+        put(&one).await;
+        put(&one).await;
+        // As of a runtime that is gone: nothing of it is ever taken out.
+        for idle in pool.idle.lock().unwrap().iter_mut() {
+            idle.home.runtime = Some(RuntimeId(u64::MAX));
+        }
+        put(&one).await;
+        assert!(pool.take(&one).await.is_some());
+        put(&one).await;
+        put(&two).await;
+        put(&two).await;
+        // Other hosts have room of their own.
+        put(&Key { port: 8443, ..one.clone() }).await;
+        assert_eq!(len(&pool), 3);
+        assert!(pool.take(&one).await.is_none());
+        assert!(pool.take(&two).await.is_some() && pool.take(&two).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,16 +11,22 @@ use identity_core::{
 };
 use tokio::time::{Instant, timeout};
 
-#[cfg(feature = "tls")]
-use crate::https::Https;
 use crate::{
     connect::connect,
     http1::{Live, message},
     stream::plain,
     target::Target,
 };
+#[cfg(feature = "tls")]
+use crate::{https::Https, proxy::Proxy};
 
 pub(crate) type Result<T> = std::result::Result<T, TransportError>;
+
+/// The proxy of a request, if it has one, or why it cannot have the one that it needs.
+#[cfg(feature = "tls")]
+pub(crate) type Via<'a> = &'a Result<Option<&'a Proxy>>;
+#[cfg(not(feature = "tls"))]
+type Via<'a> = ();
 
 /// HTTP/1.1 by hyper. Plain HTTP has a connection per request; with TLS, connections are kept.
 #[derive(Debug)]
@@ -62,19 +68,25 @@ impl HyperTransport {
         // What is no URL is not logged: it may hold a password where none belongs.
         let shown = target.is_ok().then(|| url.split('?').next());
         let result = match target {
-            Ok(target) => match timeout(limit, self.exchange(&mut request, &target, &phase)).await {
-                Ok(result) => result,
-                Err(_) => Err(match phase.into_inner() {
-                    CONNECTING => no_connection(limit),
-                    #[cfg(feature = "tls")]
-                    WAITING_AGAIN => {
-                        self.https.pool.forget(target.host, target.port);
-                        too_late(TransportErrorKind::Timeout, "no answer began", limit)
-                    }
-                    WAITING => too_late(TransportErrorKind::Timeout, "no answer began", limit),
-                    _ => too_late(TransportErrorKind::Timeout, "the answer began but did not end", limit),
-                }),
-            },
+            Ok(target) => {
+                #[cfg(feature = "tls")]
+                let via = &self.https.proxies.choose(&request, &target);
+                #[cfg(not(feature = "tls"))]
+                let via = ();
+                match timeout(limit, self.exchange(&mut request, &target, via, &phase)).await {
+                    Ok(result) => result,
+                    Err(_) => Err(match phase.into_inner() {
+                        CONNECTING => no_connection(via, limit),
+                        #[cfg(feature = "tls")]
+                        WAITING_AGAIN => {
+                            self.https.pool.forget(target.host, target.port);
+                            too_late(TransportErrorKind::Timeout, "no answer began", limit)
+                        }
+                        WAITING => too_late(TransportErrorKind::Timeout, "no answer began", limit),
+                        _ => too_late(TransportErrorKind::Timeout, "the answer began but did not end", limit),
+                    }),
+                }
+            }
             Err(error) => Err(error),
         };
         tracing::debug!(
@@ -88,11 +100,17 @@ impl HyperTransport {
         result
     }
 
-    async fn exchange(&self, request: &mut Request, target: &Target<'_>, phase: &AtomicU8) -> Result<Response> {
+    async fn exchange(
+        &self,
+        request: &mut Request,
+        target: &Target<'_>,
+        via: Via<'_>,
+        phase: &AtomicU8,
+    ) -> Result<Response> {
         let message = message(request, target)?;
         if target.secure {
             #[cfg(feature = "tls")]
-            return self.https.exchange(message, request, target, phase).await;
+            return self.https.exchange(message, request, target, via, phase).await;
             #[cfg(not(feature = "tls"))]
             return Err(no_tls());
         }
@@ -102,7 +120,7 @@ impl HyperTransport {
         // Plain HTTP: a connection of its own, and never a proxy.
         let stream = match timeout(request.connect_timeout, connect(target.host, target.port, request.reach)).await {
             Ok(stream) => plain(stream?),
-            Err(_) => return Err(no_connection(request.connect_timeout)),
+            Err(_) => return Err(no_connection(via, request.connect_timeout)),
         };
         phase.store(WAITING, Ordering::Relaxed);
         let answer = Live::new(stream).await?.converse(message, request.body_limit, phase).await;
@@ -119,11 +137,17 @@ fn no_tls() -> TransportError {
     )
 }
 
-pub(crate) fn no_connection(limit: Duration) -> TransportError {
+#[cfg_attr(not(feature = "proxy"), expect(unused_variables, reason = "nobody has one"))]
+pub(crate) fn no_connection(via: Via<'_>, limit: Duration) -> TransportError {
+    #[cfg(feature = "proxy")]
+    if let Ok(Some(proxy)) = via {
+        let what = format!("no connection through the proxy {}", proxy.origin);
+        return too_late(TransportErrorKind::ConnectTimeout, &what, limit);
+    }
     too_late(TransportErrorKind::ConnectTimeout, "no connection", limit)
 }
 
-fn too_late(kind: TransportErrorKind, what: &str, limit: Duration) -> TransportError {
+pub(crate) fn too_late(kind: TransportErrorKind, what: &str, limit: Duration) -> TransportError {
     TransportError::new(kind, format!("{what} within {} ms", limit.as_millis() as u64))
 }
 

@@ -21,7 +21,7 @@ use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
 use rustls::{RootCertStore, crypto::ring::default_provider, server::WebPkiClientVerifier, version::TLS12};
 
 use self::support::{
-    Server, quick,
+    Server, later, quick,
     tls::{Authority, OK, TlsServer, send_by},
     wait_for_close, write,
 };
@@ -52,7 +52,7 @@ async fn certificates_that_are_not_accepted_are_told_apart_and_get_no_second_con
     let for_clients =
         |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     for (identity, words) in [
-        (theirs.sign(&["localhost"], |_| {}), &["unknown issuer", "corporate proxy", "CA file", "SSL_CERT_FILE"][..]),
+        (theirs.sign(&["localhost"], |_| {}), &["unknown issuer", "corporate proxy", "CA file"][..]),
         (Authority::self_signed("localhost"), &["localhost"]),
         (ours.sign(&["localhost"], expired), &["has expired", "local clock is ahead"]),
         (ours.sign(&["localhost"], early), &["not valid yet", "local clock"]),
@@ -68,6 +68,54 @@ async fn certificates_that_are_not_accepted_are_told_apart_and_get_no_second_con
             assert!(error.to_string().contains(word), "{word}: {error}");
         }
         assert_eq!((server.server.connections(), server.requests()), (1, 0), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn another_key_under_the_name_of_a_root_is_no_matter_of_the_servers_key() {
+    let [known, other] = [(); 2].map(|()| Authority::new("the same name"));
+    let server = TlsServer::plain(other.sign(&["localhost"], |_| {}).config());
+    let error = send_by(&known.platform(), server.get()).await.unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.kind(), TransportErrorKind::Tls, "{text}");
+    assert!(text.contains("a key other than that of the root") && text.contains("CA file"), "{text}");
+    assert!(!text.contains("RSA") && !text.contains("pinned"), "{text}");
+}
+
+#[tokio::test]
+async fn what_helps_against_an_unknown_issuer_depends_on_whose_roots_are_trusted() {
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let server = TlsServer::plain(theirs.sign(&["localhost"], |_| {}).config());
+    let mut exclusive = server.get();
+    exclusive.trust = ServerTrust::OnlyRoots(ours.pem().into());
+    let mut rows = vec![(Roots::None, server.get(), true), (Roots::None, exclusive, false)];
+    if cfg!(feature = "tls-webpki-roots") {
+        rows.push((Roots::Webpki, server.get(), true));
+    }
+    for (roots, request, by_file) in rows {
+        let platform = TransportOptions::new().roots(roots).ca_pem(ours.pem()).platform().unwrap();
+        let text = send_by(&platform, request).await.unwrap_err().to_string();
+        assert!(text.contains("unknown issuer"), "{text}");
+        assert_eq!(text.contains("by a CA file"), by_file, "{text}");
+        assert!(!text.contains("SSL_CERT") && !text.contains("system"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn of_many_names_a_few_are_shown() {
+    let authority = Authority::new("ours");
+    let names: Vec<String> = (0..1500).map(|number| format!("x{number}.{}.example", "y".repeat(20))).collect();
+    let long = format!("{}.example", ["z".repeat(60).as_str(); 3].join("."));
+    for (names, word) in [
+        (names.iter().map(String::as_str).collect(), "its names (1500): "),
+        (vec!["elsewhere.example"], "its names (1): "),
+        (vec![&*long; 6], "its names (6): "),
+    ] {
+        let server = TlsServer::plain(authority.sign(&names, |_| {}).config());
+        let error = send_by(&authority.platform(), server.get()).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(word) && text.contains(names[0]), "{text}");
+        assert!(text.len() <= 1024, "{}", text.len());
     }
 }
 
@@ -302,21 +350,43 @@ async fn a_ca_file_that_changes_is_read_again() {
     replace(&old.pem());
     let platform = TransportOptions::new().roots(Roots::None).ca_file(&file).platform().unwrap();
     let ok = async |server: &TlsServer| send_by(&platform, server.get()).await.is_ok();
+    let second = Duration::from_secs(1);
     assert_eq!((ok(&one).await, ok(&two).await), (true, false));
+    // A new root serves at once, whoever has looked just before.
     replace(&(old.pem() + &new.pem()));
     assert_eq!((ok(&one).await, ok(&two).await), (true, true));
     replace(&new.pem());
+    later(second).await;
     // The connection to the first server was kept, but not for those who no longer trust it.
     assert_eq!((ok(&one).await, ok(&two).await), (false, true));
     for broken in ["", "half written"] {
         replace(broken);
+        later(second).await;
         assert_eq!((ok(&one).await, ok(&two).await), (false, true));
     }
     fs::remove_file(&file).unwrap();
+    later(second).await;
     assert_eq!((ok(&one).await, ok(&two).await), (false, true));
     replace(&old.pem());
+    later(second).await;
     assert_eq!((ok(&one).await, ok(&two).await), (true, false));
     fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn a_ca_file_that_is_lost_before_the_first_request_serves_as_it_was() {
+    let authority = Authority::new("ours");
+    let server = TlsServer::plain(authority.sign(&["localhost"], |_| {}).config());
+    let file = path("lost.pem");
+    for broken in [Some("-----BEGIN CERTIFICATE-----\nhalf"), Some(""), None] {
+        fs::write(&file, authority.pem()).unwrap();
+        let platform = TransportOptions::new().roots(Roots::None).ca_file(&file).platform().unwrap();
+        match broken {
+            Some(text) => fs::write(&file, text).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        assert_eq!(send_by(&platform, server.get()).await.unwrap().status(), 200, "{broken:?}");
+    }
 }
 
 #[cfg(not(feature = "tls-native-roots"))]

@@ -9,9 +9,8 @@
 mod support;
 
 use std::{
-    env, io,
-    io::{Read as _, Write as _},
-    net::TcpStream,
+    env,
+    io::Read as _,
     process::Command,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -25,7 +24,7 @@ use identity_tokio::{Roots, TransportOptions};
 
 use self::support::{
     Server,
-    proxy::Tunnels,
+    proxy::{Tunnels, tunnels_over_tls},
     read_request,
     tls::{Authority, TlsServer, send_by},
     wait_for_close, write,
@@ -96,31 +95,7 @@ async fn a_proxy_is_not_asked_for_exceptions_local_requests_http_and_who_wants_n
 async fn a_proxy_may_itself_speak_tls() {
     let authority = Authority::new("ours");
     let server = https(&authority);
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&asked);
-    let port = server.server.port;
-    let proxy = TlsServer::new(authority.sign(&["localhost"], |_| {}).config(), move |mut tls| {
-        seen.lock().unwrap().push(read_request(&mut tls));
-        tls.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-        tls.flush().unwrap();
-        let mut to = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        // One thread for both directions, for both are one TLS connection.
-        tls.sock.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
-        to.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
-        let mut some = [0; 4096];
-        loop {
-            for forward in [true, false] {
-                let count = if forward { tls.read(&mut some) } else { to.read(&mut some) };
-                match count {
-                    Ok(0) => return,
-                    Ok(count) if forward => to.write_all(&some[..count]).unwrap(),
-                    Ok(count) => tls.write_all(&some[..count]).and_then(|()| tls.flush()).unwrap(),
-                    Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-                    Err(_) => return,
-                }
-            }
-        }
-    });
+    let (proxy, asked) = tunnels_over_tls(&authority, server.server.port);
     let url = format!("https://user:pass@localhost:{}", proxy.server.port);
     let platform = through(&authority, &url);
     for _ in 0..2 {
@@ -142,6 +117,7 @@ async fn proxies_that_refuse_or_break_are_told_apart() {
     let authority = Authority::new("ours");
     let server = https(&authority);
     let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "x".repeat(20_000));
+    let waits = "HTTP/1.1 100 Continue\r\n\r\n".repeat(1000);
     for (answer, kind, word) in [
         ("HTTP/1.1 407 No\r\n\r\n", TransportErrorKind::Refused, "user name and password"),
         ("HTTP/1.0 401 No\r\n\r\n", TransportErrorKind::Refused, "user name and password"),
@@ -153,12 +129,25 @@ async fn proxies_that_refuse_or_break_are_told_apart() {
         ("HTTP/1.1 504 No\r\n\r\n", TransportErrorKind::Connect, "HTTP 504"),
         // Garbage in place of the server's TLS, in another packet, in the same.
         ("HTTP/1.1 200 OK\r\n\r\n|garbage garbage garbage", TransportErrorKind::Tls, "TLS handshake"),
-        ("HTTP/1.1 200 OK\r\n\r\ngarbage", TransportErrorKind::Tls, "TLS handshake"),
+        ("HTTP/1.1 200 OK\r\n\r\ngarbage", TransportErrorKind::Tls, "before the TLS handshake"),
+        ("HTTP/1.1 200 OK\r\n\r\njunk junk\r\n\r\n", TransportErrorKind::Tls, "before the TLS handshake"),
+        ("HTTP/1.1 200 OK\n\njunk", TransportErrorKind::Tls, "before the TLS handshake"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nx", TransportErrorKind::Tls, "before the TLS handshake"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 407 No\r\n\r\n", TransportErrorKind::Refused, "user name and password"),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", TransportErrorKind::Refused, "HTTP 101"),
+        ("HTTP/1.1 100 Continue\r\n\r\n", TransportErrorKind::Connect, "closed"),
+        ("HTTP/1.1 100 Continue\r\n\r\nSSH", TransportErrorKind::Malformed, "not HTTP"),
+        (&waits, TransportErrorKind::Malformed, "too long"),
+        ("HTTP/1.0 502 Bad Gateway\n\n", TransportErrorKind::Connect, "HTTP 502"),
         ("HTTP/1.1 200 OK\r\n\r\n|", TransportErrorKind::Connect, "cut short"),
         ("", TransportErrorKind::Connect, "closed"),
         ("HTTP/1.1 200 OK\r\nx: y", TransportErrorKind::Connect, "closed"),
         ("HTTP/1.1 20x OK\r\n\r\n", TransportErrorKind::Malformed, "not HTTP"),
         ("HTTP/1.1 2000 OK\r\n\r\n", TransportErrorKind::Malformed, "not HTTP"),
+        ("HTTP/1.1 099 OK\r\n\r\n", TransportErrorKind::Malformed, "not HTTP"),
+        ("HTTP/1.1  200 OK\r\n\r\n", TransportErrorKind::Malformed, "not HTTP"),
+        ("HTTP/1.1 200\tOK\r\n\r\n", TransportErrorKind::Malformed, "not HTTP"),
+        ("\r\nHTTP/1.1 200 OK\r\n\r\n", TransportErrorKind::Malformed, "not HTTP"),
         ("HTTP/2.0 200 OK\r\n\r\n", TransportErrorKind::Malformed, "not HTTP"),
         ("SSH-2.0-OpenSSH_9.6\r\n", TransportErrorKind::Malformed, "not HTTP"),
         (&long, TransportErrorKind::Malformed, "too long"),
@@ -187,6 +176,63 @@ async fn proxies_that_refuse_or_break_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_proxy_may_ask_for_patience_and_end_lines_as_it_likes() {
+    let authority = Authority::new("ours");
+    let server = https(&authority);
+    for answer in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.0 200 OK\n\n",
+        "HTTP/1.1 200 OK\nx: y\n\r\n",
+        "HTTP/1.1 200\r\n\r\n",
+        "HTTP/1.1 299 \r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n|HTTP/1.1 102 Processing\nx: y\n\n|HTTP/1.1 200 O|K\r\n\r|\n",
+    ] {
+        let proxy = Tunnels::answering(answer);
+        let platform = through(&authority, &format!("http://127.0.0.1:{}", proxy.server.port));
+        let answered = send_by(&platform, by_proxy(&server)).await;
+        assert_eq!(answered.unwrap_or_else(|error| panic!("{answer:?}: {error}")).status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_version_6_has_brackets_for_the_proxy() {
+    let authority = Authority::new("ours");
+    let asked = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&asked);
+    let proxy = Server::new(move |mut stream| {
+        *seen.lock().unwrap() = read_request(&mut stream);
+        write(&mut stream, b"HTTP/1.1 502 No\r\n\r\n");
+        support::finish(&stream);
+    });
+    let platform = through(&authority, &format!("http://localhost:{}", proxy.port));
+    for (url, place) in [("https://[2001:db8::1]/", "[2001:db8::1]:443"), ("https://[::2]:8443/", "[::2]:8443")] {
+        let mut request = support::quick(Request::new(Method::Get, url));
+        request.proxy = Proxy::Configured;
+        assert_eq!(send_by(&platform, request).await.unwrap_err().kind(), TransportErrorKind::Connect);
+        let asked = asked.lock().unwrap();
+        assert!(asked.starts_with(&format!("CONNECT {place} HTTP/1.1\r\nhost: {place}\r\n")), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_speaks_plain_http_is_not_spoken_to_in_tls_and_told() {
+    let authority = Authority::new("ours");
+    let server = https(&authority);
+    let proxy = Server::new(|mut stream| {
+        stream.read_exact(&mut [0; 16]).unwrap();
+        write(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        support::finish(&stream);
+    });
+    let platform = through(&authority, &format!("https://user:canary@localhost:{}", proxy.port));
+    let error = send_by(&platform, by_proxy(&server)).await.unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.kind(), TransportErrorKind::Tls, "{text}");
+    assert!(text.starts_with("the proxy https://localhost:") && text.ends_with("write http://"), "{text}");
+    assert!(!text.contains("canary"), "{text}");
+}
+
+#[tokio::test]
 async fn a_proxy_that_is_not_there_is_named() {
     let authority = Authority::new("ours");
     let server = https(&authority);
@@ -212,21 +258,29 @@ async fn a_proxy_that_stalls_counts_as_connecting() {
             write(&mut stream, answer.as_bytes());
             wait_for_close(&mut stream);
         });
-        let mut request = by_proxy(&server);
-        request.connect_timeout = Duration::from_millis(200);
-        let start = Instant::now();
-        let platform = through(&authority, &format!("http://127.0.0.1:{}", proxy.port));
-        let error = send_by(&platform, request).await.unwrap_err();
-        assert_eq!(error.kind(), TransportErrorKind::ConnectTimeout, "{error}");
-        assert!(start.elapsed() < Duration::from_millis(1500));
+        let platform = through(&authority, &format!("http://user:canary@127.0.0.1:{}", proxy.port));
+        for (connect, all) in [(200, 5000), (5000, 200)] {
+            let mut request = by_proxy(&server);
+            (request.connect_timeout, request.timeout) = (Duration::from_millis(connect), Duration::from_millis(all));
+            let start = Instant::now();
+            let error = send_by(&platform, request).await.unwrap_err();
+            assert_eq!(error.kind(), TransportErrorKind::ConnectTimeout, "{error}");
+            let text = format!("no connection through the proxy http://127.0.0.1:{} within 200 ms", proxy.port);
+            assert_eq!(error.to_string(), text);
+            assert!(start.elapsed() < Duration::from_millis(1500));
+        }
     }
 }
 
 #[test]
 fn a_proxy_that_cannot_be_used_is_told_when_the_platform_is_made() {
-    for (url, word) in
-        [("socks5://user:canary@proxy", "SOCKS"), ("http://proxy/canary", "path"), ("ftp://proxy", "http")]
-    {
+    for (url, word) in [
+        ("socks5://user:canary@proxy", "SOCKS"),
+        ("http://proxy/canary", "path"),
+        ("ftp://proxy", "http"),
+        ("http://user:can/ary@proxy", "%2F"),
+        ("http://proxy.example:3128/@localhost:canary", "@"),
+    ] {
         let error = TransportOptions::new().proxy(url).platform().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         assert!(error.to_string().contains(word) && !error.to_string().contains("canary"), "{error}");
@@ -235,12 +289,17 @@ fn a_proxy_that_cannot_be_used_is_told_when_the_platform_is_made() {
 
 const CHILD_TARGET: &str = "IDENTITY_TOKIO_TEST_TARGET";
 const CHILD_CA: &str = "IDENTITY_TOKIO_TEST_CA";
+const CHILD_EXCEPTIONS: &str = "IDENTITY_TOKIO_TEST_EXCEPTIONS";
 
 /// Not a test by itself: what the next one runs in a process with other variables.
 #[tokio::test]
 async fn child_sends_by_the_environments_proxy() {
     let (Ok(url), Ok(pem)) = (env::var(CHILD_TARGET), env::var(CHILD_CA)) else { return };
-    let platform = TransportOptions::new().roots(Roots::None).ca_pem(pem).platform().unwrap();
+    let mut options = TransportOptions::new().roots(Roots::None).ca_pem(pem);
+    if let Ok(list) = env::var(CHILD_EXCEPTIONS) {
+        options = options.proxy_exceptions(list);
+    }
+    let platform = options.platform().unwrap();
     let mut request = support::quick(Request::new(Method::Get, url));
     request.proxy = Proxy::Configured;
     assert_eq!(send_by(&platform, request).await.unwrap().status(), 200);
@@ -250,13 +309,19 @@ async fn child_sends_by_the_environments_proxy() {
 fn the_environments_proxy_is_used_unless_it_says_otherwise() {
     let authority = Authority::new("ours");
     let server = https(&authority);
-    for (name, value, exceptions, used) in [
-        ("HTTPS_PROXY", "http://{}", "", 1),
-        ("https_proxy", "{}", "other.example", 1),
-        ("ALL_PROXY", "http://user:pass@{}/", "", 1),
-        ("all_proxy", "http://{}", "localhost", 0),
-        ("HTTPS_PROXY", "http://{}", "*", 0),
-        ("HTTP_PROXY", "http://{}", "", 0),
+    for (name, value, exceptions, set, used) in [
+        ("HTTPS_PROXY", "http://{}", "", None, 1),
+        ("https_proxy", "{}", "other.example", None, 1),
+        ("ALL_PROXY", "http://user:pass@{}/", "", None, 1),
+        ("all_proxy", "http://{}", "localhost", None, 0),
+        ("HTTPS_PROXY", "http://{}", "*", None, 0),
+        ("HTTP_PROXY", "http://{}", "", None, 0),
+        // The exceptions of a program come on top.
+        ("HTTPS_PROXY", "http://{}", "", Some("localhost"), 0),
+        ("HTTPS_PROXY", "http://{}", "other.example", Some("*"), 0),
+        ("HTTPS_PROXY", "http://{}", "localhost", Some("other.example"), 0),
+        ("HTTPS_PROXY", "http://{}", "other.example", Some("another.example"), 1),
+        ("HTTPS_PROXY", "socks5://{}", "", Some("localhost"), 0),
     ] {
         let proxy = Tunnels::new();
         let mut child = Command::new(env::current_exe().unwrap());
@@ -264,11 +329,14 @@ fn the_environments_proxy_is_used_unless_it_says_otherwise() {
         for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "no_proxy"] {
             child.env_remove(name);
         }
+        if let Some(list) = set {
+            child.env(CHILD_EXCEPTIONS, list);
+        }
         child.env(CHILD_TARGET, server.url()).env(CHILD_CA, authority.pem()).env("NO_PROXY", exceptions);
         let output =
             child.env(name, value.replace("{}", &format!("127.0.0.1:{}", proxy.server.port))).output().unwrap();
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
-        assert_eq!(proxy.server.connections(), used, "{name} {exceptions}");
+        assert_eq!(proxy.server.connections(), used, "{name} {exceptions} {set:?}");
     }
-    assert_eq!(server.requests(), 6);
+    assert_eq!(server.requests(), 11);
 }

@@ -30,7 +30,8 @@ async fn a_request_holds_what_it_states_and_little_more() {
         sender.send(read_request(&mut stream)).unwrap();
         write(&mut stream, EMPTY.as_bytes());
     });
-    let agent = format!("user-agent: identity-rust/{}\r\n", env!("CARGO_PKG_VERSION"));
+    let encoding = "accept-encoding: identity\r\n";
+    let agent = format!("user-agent: identity-rust/{}\r\n{encoding}", env!("CARGO_PKG_VERSION"));
     let port = server.port;
 
     let get =
@@ -45,7 +46,7 @@ async fn a_request_holds_what_it_states_and_little_more() {
     post.body = Some("a=b&c=d".into());
     send(quick(post)).await.unwrap();
     let expected = format!(
-        "POST /?x HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nuser-agent: mine\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 7\r\n\r\na=b&c=d"
+        "POST /?x HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nuser-agent: mine\r\n{encoding}content-type: application/x-www-form-urlencoded\r\ncontent-length: 7\r\n\r\na=b&c=d"
     );
     assert_eq!(receiver.recv().unwrap(), expected);
 

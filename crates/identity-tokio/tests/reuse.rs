@@ -269,6 +269,62 @@ fn many_runtimes_at_once_share_a_platform_and_no_connection() {
     assert_eq!((server.handshakes(), server.requests()), (8, 400));
 }
 
+#[test]
+fn connections_of_runtimes_that_are_gone_make_room() {
+    let (server, platform) = world(ok);
+    for _ in 0..64 {
+        runtime().block_on(send_by(&platform, server.get())).unwrap();
+    }
+    let one = runtime();
+    for _ in 0..20 {
+        one.block_on(send_by(&platform, server.get())).unwrap();
+    }
+    assert_eq!((server.handshakes(), server.requests()), (65, 84));
+}
+
+#[tokio::test]
+async fn connections_of_trust_that_nobody_asks_for_make_room() {
+    let authority = Authority::new("ours");
+    let server = TlsServer::plain(authority.sign(&["localhost"], |_| {}).config());
+    let platform = authority.platform();
+    for number in 0..64 {
+        let mut request = server.get();
+        request.trust = ServerTrust::OnlyRoots(format!("# {number}\n{}", authority.pem()).into());
+        send_by(&platform, request).await.unwrap();
+    }
+    for _ in 0..20 {
+        send_by(&platform, server.get()).await.unwrap();
+    }
+    assert_eq!((server.handshakes(), server.requests()), (65, 84));
+}
+
+#[tokio::test]
+async fn an_answer_that_began_and_broke_says_nothing_of_the_other_connections() {
+    let barrier = std::sync::Barrier::new(4);
+    let (server, platform) = world(move |_, request| {
+        if request.contains("GET /together") {
+            barrier.wait();
+        }
+        let answer =
+            if request.contains("GET /large") { "HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n" } else { OK };
+        Some(answer.as_bytes().to_vec())
+    });
+    let get = |path: &str| {
+        let mut request = server.get();
+        request.url += path;
+        send_by(&platform, request)
+    };
+    let together = async || {
+        let (one, two, three, four) = tokio::join!(get("together"), get("together"), get("together"), get("together"));
+        assert!(one.is_ok() && two.is_ok() && three.is_ok() && four.is_ok());
+        server.handshakes()
+    };
+    assert_eq!(together().await, 4);
+    assert_eq!(get("large").await.unwrap_err().kind(), TransportErrorKind::TooLarge);
+    // The one that it came on is gone.
+    assert_eq!(together().await, 5);
+}
+
 #[tokio::test]
 async fn other_trust_other_names_and_other_platforms_have_their_own_connections() {
     let authority = Authority::new("ours");

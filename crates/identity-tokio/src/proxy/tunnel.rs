@@ -12,7 +12,7 @@ use crate::{
     connect::connect,
     http1::AGENT,
     stream::{Stream, plain},
-    tls::{secure, trust::Trust},
+    tls::{Failure, secure, trust::Trust},
     transport::{Result, refused},
 };
 
@@ -20,8 +20,11 @@ impl Proxy {
     /// Connects to a host through this proxy. The proxy learns host and port, nothing else.
     ///
     /// Source: RFC 9110, section 9.3.6.
-    pub(crate) async fn tunnel(&self, host: &str, port: u16, trust: &Trust) -> Result<Stream> {
-        let mut stream = self.reach(trust).await.map_err(|error| self.failed(error.kind(), &error.to_string()))?;
+    pub(crate) async fn tunnel(&self, host: &str, port: u16, trust: &Trust) -> std::result::Result<Stream, Failure> {
+        let mut stream = self.reach(trust).await.map_err(|failure| {
+            let hint = if failure.is_not_tls { "; does it speak plain HTTP? write http://" } else { "" };
+            Failure { error: self.failed(failure.error.kind(), &format!("{}{hint}", failure.error)), ..failure }
+        })?;
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let mut head = Zeroizing::new(String::with_capacity(1024));
         for part in ["CONNECT ", &host, ":", &port.to_string(), " HTTP/1.1\r\nhost: ", &host, ":", &port.to_string()] {
@@ -38,29 +41,29 @@ impl Proxy {
         head.push_str("\r\n\r\n");
         let closed = |error: io::Error| self.failed(TransportErrorKind::Connect, &error.to_string());
         write(&mut stream, head.as_bytes()).await.map_err(closed)?;
-        let answer = read_head(&mut stream).await.map_err(closed)?;
-        self.judge(&answer)?;
+        let answer = read_answer(&mut stream).await.map_err(closed)?;
+        self.judge(answer)?;
         Ok(stream)
     }
 
-    async fn reach(&self, trust: &Trust) -> Result<Stream> {
+    async fn reach(&self, trust: &Trust) -> std::result::Result<Stream, Failure> {
         let stream = plain(connect(&self.host, self.port, Reach::Any).await?);
         if !self.secure {
             return Ok(stream);
         }
         let name = ServerName::try_from(self.host.clone()).map_err(|error| refused(error.to_string()))?;
-        let config = trust.config(&ServerTrust::Roots)?;
-        secure(stream, name, config).await.map_err(|failure| failure.error)
+        secure(stream, name, &trust.settings(&ServerTrust::Roots)?).await
     }
 
-    /// Whether the tunnel is open, by the head of the proxy's answer.
-    fn judge(&self, head: &[u8]) -> Result<()> {
-        let Some(status) = status(head) else {
-            let what = if head.len() >= HEAD_LIMIT { "its header is too long" } else { "what it answered is not HTTP" };
-            return Err(self.failed(TransportErrorKind::Malformed, what));
+    /// Whether the tunnel is open, by the proxy's answer.
+    fn judge(&self, answer: Answer) -> Result<()> {
+        let (status, is_followed) = match answer {
+            Answer::Status(status, is_followed) => (status, is_followed),
+            Answer::Part => return Err(self.failed(TransportErrorKind::Malformed, "its header is too long")),
+            Answer::Other => return Err(self.failed(TransportErrorKind::Malformed, "what it answered is not HTTP")),
         };
         match status {
-            200..300 if head.ends_with(b"\r\n\r\n") => Ok(()),
+            200..300 if !is_followed => Ok(()),
             // The server does not speak first.
             200..300 => Err(self.failed(TransportErrorKind::Tls, "it sent something before the TLS handshake")),
             // 2026-11: tinyproxy 1.11 says 401 to a wrong password.
@@ -90,20 +93,59 @@ impl Proxy {
     }
 }
 
-/// The status of an answer of HTTP/1; `None` if it is none.
-fn status(head: &[u8]) -> Option<u16> {
-    let rest = head.strip_prefix(b"HTTP/1.")?;
-    let (minor, rest) = rest.split_first()?;
-    let (digits, rest) = rest.strip_prefix(b" ")?.split_at_checked(3)?;
-    let is_end = matches!(rest.first(), Some(b' ' | b'\r'));
-    if !minor.is_ascii_digit() || !is_end || !digits.iter().all(u8::is_ascii_digit) || !contains_end(head) {
-        return None;
-    }
-    str::from_utf8(digits).ok()?.parse().ok().filter(|status| *status >= 200)
+/// What a proxy has answered so far.
+enum Answer {
+    /// Not a whole head yet.
+    Part,
+    /// A status, and whether anything follows the head.
+    Status(u16, bool),
+    /// Something else than HTTP/1.
+    Other,
 }
 
-fn contains_end(head: &[u8]) -> bool {
-    head.windows(4).any(|window| window == b"\r\n\r\n")
+impl Answer {
+    fn of(mut bytes: &[u8]) -> Self {
+        loop {
+            if !bytes.starts_with(VERSION) && !VERSION.starts_with(bytes) {
+                return Self::Other;
+            }
+            let Some((head, rest)) = head_end(bytes).and_then(|end| bytes.split_at_checked(end)) else {
+                return Self::Part;
+            };
+            match status(head) {
+                None => return Self::Other,
+                // "Wait": all of these but the one that would end HTTP.
+                Some(100 | 102..200) => bytes = rest,
+                Some(status) => return Self::Status(status, !rest.is_empty()),
+            }
+        }
+    }
+}
+
+fn status(head: &[u8]) -> Option<u16> {
+    let rest = head.strip_prefix(VERSION)?;
+    let (minor, rest) = rest.split_first()?;
+    let (digits, rest) = rest.strip_prefix(b" ")?.split_at_checked(3)?;
+    let is_end = matches!(rest.first(), Some(b' ' | b'\r' | b'\n'));
+    if !minor.is_ascii_digit() || !is_end || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    str::from_utf8(digits).ok()?.parse().ok().filter(|status| *status >= 100)
+}
+
+/// Where a head ends: after an empty line. Lines may end without a carriage return.
+///
+/// Source: RFC 9112, section 2.2.
+fn head_end(bytes: &[u8]) -> Option<usize> {
+    let mut start = 0;
+    loop {
+        let line = bytes.get(start..)?;
+        let len = line.iter().position(|&b| b == b'\n')? + 1;
+        start += len;
+        if matches!(line.get(..len), Some(b"\n" | b"\r\n")) {
+            return Some(start);
+        }
+    }
 }
 
 async fn write(stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
@@ -117,23 +159,26 @@ async fn write(stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
     poll_fn(|cx| Pin::new(&mut *stream).poll_flush(cx)).await
 }
 
-/// Reads until the header has ended, or is longer than any.
-async fn read_head(stream: &mut Stream) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    while !contains_end(&head) && head.len() < HEAD_LIMIT {
+/// Reads until it is known what the answer is, or it is longer than any.
+async fn read_answer(stream: &mut Stream) -> io::Result<Answer> {
+    let mut bytes = Vec::new();
+    loop {
+        let answer = Answer::of(&bytes);
+        if !matches!(answer, Answer::Part) || bytes.len() >= HEAD_LIMIT {
+            return Ok(answer);
+        }
         let mut space = [0; 512];
         let mut part = ReadBuf::new(&mut space);
         poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut part)).await?;
         if part.filled().is_empty() {
-            if head.is_empty() || b"HTTP/1.".starts_with(&head) || head.starts_with(b"HTTP/1.") {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection"));
-            }
-            break;
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection"));
         }
-        head.extend_from_slice(part.filled());
+        bytes.extend_from_slice(part.filled());
     }
-    Ok(head)
 }
 
-/// The longest header of a proxy's answer, in bytes.
+/// How every answer begins.
+const VERSION: &[u8] = b"HTTP/1.";
+
+/// The longest answer of a proxy, in bytes.
 const HEAD_LIMIT: usize = 16 * 1024;

@@ -3,7 +3,10 @@
 use std::{
     fmt, fs,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -14,11 +17,13 @@ use identity_core::{
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring::default_provider,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    pki_types::{CertificateDer, TrustAnchor, pem::PemObject as _},
 };
 use tokio::time::Instant;
 
 use super::pinned;
+#[cfg(feature = "tls-native-roots")]
+use super::system;
 use crate::{
     env::ProcessEnv,
     transport::{Result, refused},
@@ -28,8 +33,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Roots {
-    /// The system's: on Linux those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, else of the distribution's usual places; on
-    /// Windows and macOS the system's stores. Needs the feature `tls-native-roots`. This is the default.
+    /// The system's: on Linux those of the distribution's usual places, on Windows and macOS those of the system's stores.
+    /// Needs the feature `tls-native-roots`. This is the default.
+    ///
+    /// `SSL_CERT_FILE` (a PEM file) and `SSL_CERT_DIR` (folders of them), if set and not empty, **replace** these roots, on
+    /// every platform. To add one, use [`ca_file`](crate::TransportOptions::ca_file).
     #[default]
     System,
     /// Mozilla's, as of when this program was built. Needs the feature `tls-webpki-roots`.
@@ -55,6 +63,32 @@ impl fmt::Debug for Authority {
     }
 }
 
+/// What connections of one trust are secured with. The same trust has the same settings, by pointer.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) tls: Arc<ClientConfig>,
+    /// Whether the roots are the transport's, and not those of a request.
+    is_own: bool,
+    /// What helps if an issuer is unknown; `None` where issuers do not count.
+    pub(crate) help: Option<String>,
+    is_retired: AtomicBool,
+}
+
+impl Settings {
+    fn new(tls: Arc<ClientConfig>, is_own: bool, help: Option<String>) -> Arc<Self> {
+        Arc::new(Self { tls, is_own, help, is_retired: AtomicBool::new(false) })
+    }
+
+    /// Whether nobody will ask for these settings again.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The trust of one transport.
 pub(crate) struct Trust {
     roots: Roots,
@@ -64,17 +98,27 @@ pub(crate) struct Trust {
 
 #[derive(Default)]
 struct Known {
+    /// The roots of the CAs, as they could last be read.
+    added: Vec<TrustAnchor<'static>>,
+    /// What the CA files looked like then, and when that was looked at.
+    stamps: Vec<Option<Stamp>>,
+    looked: Option<Instant>,
     current: Option<Current>,
     /// The exclusive roots that were used last, the latest at the end.
-    only: Vec<(Arc<str>, Arc<ClientConfig>)>,
+    only: Vec<(Arc<str>, Arc<Settings>)>,
 }
 
+/// The roots before those of the CAs, and what is to be said of them where an issuer is unknown.
+type Base = (Vec<TrustAnchor<'static>>, String);
+
 struct Current {
+    settings: Arc<Settings>,
     store: Arc<RootCertStore>,
-    config: Arc<ClientConfig>,
-    /// What the CA files looked like when they were read.
-    stamps: Vec<Option<Stamp>>,
+    /// How many of the roots come before those of the CAs.
+    base: usize,
+    /// When those were read, and what is to be said of them.
     loaded: Instant,
+    remark: String,
 }
 
 /// What tells a file from what it was before.
@@ -91,15 +135,17 @@ impl Trust {
         Self { roots, authorities: Vec::new(), known: Mutex::default() }
     }
 
-    /// Reads every CA file once, so that what is wrong with one is known at once.
+    /// Reads every CA file, so that what is wrong with one is known at once. What they hold now serves until they hold
+    /// something else that can be read.
     pub(crate) fn new(roots: Roots, authorities: Vec<Authority>) -> std::result::Result<Self, Error> {
-        let trust = Self { authorities, ..Self::of(roots) };
-        let mut store = RootCertStore::empty();
-        trust.add_authorities(&mut store).map_err(|why| Error::new(ErrorKind::InvalidArgument, why))?;
-        if roots == Roots::None && store.is_empty() {
+        let mut trust = Self { authorities, ..Self::of(roots) };
+        let stamps = trust.stamps();
+        let added = trust.added().map_err(|why| Error::new(ErrorKind::InvalidArgument, why))?;
+        if roots == Roots::None && added.is_empty() {
             let why = "Roots::None without a CA trusts nobody: add one with ca_pem or ca_file";
             return Err(Error::new(ErrorKind::InvalidArgument, why));
         }
+        trust.known = Mutex::new(Known { added, stamps, ..Known::default() });
         Ok(trust)
     }
 
@@ -116,96 +162,136 @@ impl Trust {
         }
     }
 
-    /// The settings for a request. The same trust gives the same settings, by pointer.
-    pub(crate) fn config(&self, trust: &ServerTrust) -> Result<Arc<ClientConfig>> {
+    /// The settings for a request.
+    pub(crate) fn settings(&self, trust: &ServerTrust) -> Result<Arc<Settings>> {
         match trust {
             ServerTrust::OnlyRoots(pem) => self.only(pem),
-            ServerTrust::PinnedSha1(thumbprint) => pinned::config(*thumbprint).map(Arc::new).map_err(unusable),
+            ServerTrust::PinnedSha1(thumbprint) => {
+                let tls = pinned::config(*thumbprint).map_err(unusable)?;
+                Ok(Settings::new(Arc::new(tls), false, None))
+            }
             ServerTrust::Roots => self.current(),
             _ => Err(refused("this version knows no such trust in a server")),
         }
     }
 
-    /// The settings after the system's roots and the CA files have been read again; `None` if they are what `failed` had,
-    /// or were read just before, or if the request has roots of its own.
-    pub(crate) fn renewed(&self, trust: &ServerTrust, failed: &Arc<ClientConfig>) -> Option<Arc<ClientConfig>> {
-        if *trust != ServerTrust::Roots {
+    /// The settings after the CA files, and the system's roots if that was not done just before, have been read again;
+    /// `None` if they are what has failed, or if the request has roots of its own.
+    pub(crate) fn renewed(&self, stale: &Arc<Settings>) -> Option<Arc<Settings>> {
+        if !stale.is_own {
             return None;
         }
         let mut known = self.lock();
-        let current = known.current.as_mut()?;
-        if !Arc::ptr_eq(&current.config, failed) {
-            // Another request came first.
-            return Some(Arc::clone(&current.config));
+        let current = known.current.as_ref()?;
+        // If these are others, another request came first.
+        if Arc::ptr_eq(&current.settings, stale) {
+            let is_due = current.loaded.elapsed() >= RELOAD_AT_MOST_EVERY;
+            self.reload(&mut known, is_due);
         }
-        if current.loaded.elapsed() < RELOAD_AT_MOST_EVERY {
-            return None;
-        }
-        self.reload(current);
-        Some(Arc::clone(&current.config)).filter(|config| !Arc::ptr_eq(config, failed))
+        let settings = &known.current.as_ref()?.settings;
+        (!Arc::ptr_eq(settings, stale)).then(|| Arc::clone(settings))
     }
 
-    fn current(&self) -> Result<Arc<ClientConfig>> {
+    fn current(&self) -> Result<Arc<Settings>> {
         let mut known = self.lock();
-        match &mut known.current {
-            Some(current) => {
-                if current.stamps != self.stamps() {
-                    self.reload(current);
-                }
-                Ok(Arc::clone(&current.config))
+        if !known.stamps.is_empty() && known.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AT_MOST_EVERY) {
+            self.reload(&mut known, false);
+        }
+        if let Some(current) = &known.current {
+            return Ok(Arc::clone(&current.settings));
+        }
+        self.check()?;
+        let base = match self.base() {
+            Ok(base) => base,
+            Err(lack) if known.added.is_empty() => {
+                return Err(refused(format!(
+                    "{lack}: install the system's package of root certificates, point SSL_CERT_FILE at a file of them, add a CA file, or, in a scratch container, use Roots::Webpki (feature `tls-webpki-roots`)"
+                )));
             }
-            none => {
-                self.check()?;
-                let (stamps, store) = (self.stamps(), Arc::new(self.load()?));
-                let config = config(Arc::clone(&store))?;
-                Ok(Arc::clone(&none.insert(Current { store, config, stamps, loaded: Instant::now() }).config))
+            Err(lack) => {
+                tracing::warn!("{lack}: only what was added is trusted");
+                (Vec::new(), format!("; {lack}"))
             }
+        };
+        let current = Current::new(base, &known.added)?;
+        Ok(Arc::clone(&known.current.insert(current).settings))
+    }
+
+    /// Takes the roots as they are now: those of CA files that look changed, or all of them and the base. Those that cannot
+    /// be read stay as they were: they may be half written.
+    fn reload(&self, known: &mut Known, all: bool) {
+        let stamps = self.stamps();
+        known.looked = Some(Instant::now());
+        if !all && stamps == known.stamps {
+            return;
+        }
+        known.stamps = stamps;
+        match self.added() {
+            Ok(added) => known.added = added,
+            Err(error) => keeps(&error),
+        }
+        let Some(current) = &mut known.current else { return };
+        let old = &current.store.roots;
+        let mut base = (old.get(..current.base).unwrap_or_default().to_vec(), current.remark.clone());
+        if all {
+            current.loaded = Instant::now();
+            match self.base() {
+                Ok(new) => base = new,
+                Err(error) => keeps(&error),
+            }
+        }
+        match Current::new(base, &known.added) {
+            Ok(new) if new.store.roots == *old => {}
+            Ok(new) => {
+                current.settings.retire();
+                *current = Current { loaded: current.loaded, ..new };
+            }
+            Err(error) => keeps(&error.to_string()),
         }
     }
 
-    /// Takes the roots as they are now. Roots that cannot be read leave things as they were: they may be half written.
-    fn reload(&self, current: &mut Current) {
-        current.stamps = self.stamps();
-        current.loaded = Instant::now();
-        match self.load().and_then(|store| {
-            let store = Arc::new(store);
-            Ok((Arc::clone(&store), config(store)?))
-        }) {
-            Ok((store, _)) if store.roots == current.store.roots => {}
-            Ok((store, config)) => (current.store, current.config) = (store, config),
-            Err(error) => tracing::warn!(%error, "the roots have changed, but stay as they were"),
-        }
-    }
-
-    fn load(&self) -> Result<RootCertStore> {
-        let mut store = RootCertStore::empty();
+    /// The base as it is now; or why there is none.
+    fn base(&self) -> std::result::Result<Base, String> {
         match self.roots {
             #[cfg(feature = "tls-native-roots")]
-            Roots::System => add_system(&mut store, self.authorities.is_empty())?,
+            Roots::System => {
+                let found = system::read();
+                let mut store = RootCertStore::empty();
+                store.add_parsable_certificates(found.certificates);
+                match (store.is_empty(), &*found.variables) {
+                    (false, "") => Ok((store.roots, " or to the system's roots".to_owned())),
+                    (false, variables) => Ok((store.roots, format!("; {variables} replaces the system's roots"))),
+                    (true, variables) => {
+                        let place = if variables.is_empty() { "the system's usual places" } else { variables };
+                        let why = found.trouble.map_or_else(String::new, |trouble| format!(" ({trouble})"));
+                        Err(format!("no root certificate was found in {place}{why}"))
+                    }
+                }
+            }
             #[cfg(feature = "tls-webpki-roots")]
-            Roots::Webpki => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-            _ => {}
+            Roots::Webpki => Ok((webpki_roots::TLS_SERVER_ROOTS.to_vec(), String::new())),
+            _ => Ok((Vec::new(), String::new())),
         }
-        self.add_authorities(&mut store).map_err(refused)?;
-        Ok(store)
     }
 
-    fn add_authorities(&self, store: &mut RootCertStore) -> std::result::Result<(), String> {
+    /// The roots of the CAs; or which of them cannot be read, and why.
+    fn added(&self) -> std::result::Result<Vec<TrustAnchor<'static>>, String> {
+        let mut store = RootCertStore::empty();
         for authority in &self.authorities {
             match authority {
                 Authority::Pem(pem) => {
-                    add_pem(store, pem.as_bytes()).map_err(|why| format!("the CA's PEM text {why}"))?
+                    add_pem(&mut store, pem.as_bytes()).map_err(|why| format!("the CA's PEM text {why}"))?
                 }
                 Authority::File(path) => {
                     let content = ProcessEnv.read(path, CA_FILE_LIMIT, Links::Follow);
                     content
                         .map_err(|error| error.to_string())
-                        .and_then(|pem| add_pem(store, &pem))
+                        .and_then(|pem| add_pem(&mut store, &pem))
                         .map_err(|why| format!("the CA file {}: {why}", path.display()))?;
                 }
             }
         }
-        Ok(())
+        Ok(store.roots)
     }
 
     fn stamps(&self) -> Vec<Option<Stamp>> {
@@ -216,26 +302,38 @@ impl Trust {
         files.map(|path| fs::metadata(path).ok().map(|facts| Stamp::of(&facts))).collect()
     }
 
-    fn only(&self, pem: &Arc<str>) -> Result<Arc<ClientConfig>> {
+    fn only(&self, pem: &Arc<str>) -> Result<Arc<Settings>> {
         let mut known = self.lock();
         if let Some(at) = known.only.iter().position(|(text, _)| Arc::ptr_eq(text, pem) || text == pem) {
             let entry = known.only.remove(at);
-            let config = Arc::clone(&entry.1);
+            let settings = Arc::clone(&entry.1);
             known.only.push(entry);
-            return Ok(config);
+            return Ok(settings);
         }
         let mut store = RootCertStore::empty();
         add_pem(&mut store, pem.as_bytes()).map_err(|why| refused(format!("the exclusive roots: {why}")))?;
-        let config = config(Arc::new(store))?;
+        let help = "the request trusts its own roots and no others";
+        let settings = Settings::new(config(Arc::new(store))?, false, Some(help.to_owned()));
         if known.only.len() >= MAX_EXCLUSIVE {
-            known.only.remove(0);
+            known.only.remove(0).1.retire();
         }
-        known.only.push((Arc::clone(pem), Arc::clone(&config)));
-        Ok(config)
+        known.only.push((Arc::clone(pem), Arc::clone(&settings)));
+        Ok(settings)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Current {
+    fn new((mut roots, remark): Base, added: &[TrustAnchor<'static>]) -> Result<Self> {
+        let base = roots.len();
+        roots.extend_from_slice(added);
+        let store = Arc::new(RootCertStore { roots });
+        let help = format!("if a corporate proxy or a private authority signs it, add its root by a CA file{remark}");
+        let settings = Settings::new(config(Arc::clone(&store))?, true, Some(help));
+        Ok(Self { settings, store, base, loaded: Instant::now(), remark })
     }
 }
 
@@ -254,6 +352,11 @@ impl Stamp {
         let inode = 0;
         Self { modified: facts.modified().ok(), len: facts.len(), inode }
     }
+}
+
+#[cold]
+fn keeps(error: &str) {
+    tracing::warn!(error, "the roots have changed, but stay as they were");
 }
 
 fn config(store: Arc<RootCertStore>) -> Result<Arc<ClientConfig>> {
@@ -283,37 +386,20 @@ fn add_pem(store: &mut RootCertStore, pem: &[u8]) -> std::result::Result<(), Str
     Ok(())
 }
 
-/// Adds the system's roots; those that cannot be read are left out, as everybody does.
-#[cfg(feature = "tls-native-roots")]
-fn add_system(store: &mut RootCertStore, alone: bool) -> Result<()> {
-    let found = rustls_native_certs::load_native_certs();
-    store.add_parsable_certificates(found.certs);
-    if !store.is_empty() || !alone {
-        return Ok(());
-    }
-    let named = |name| Some(format!("{name}={}", ProcessEnv.var_os(name)?.display()));
-    let places = match (named("SSL_CERT_FILE"), named("SSL_CERT_DIR")) {
-        (None, None) => "the system's usual places".to_owned(),
-        (Some(one), None) | (None, Some(one)) => one,
-        (Some(file), Some(folder)) => format!("{file} and {folder}"),
-    };
-    let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
-    Err(refused(format!(
-        "no root certificate was found in {places}{why}: install the system's package of root certificates, point SSL_CERT_FILE at a file of them, add a CA file, or, in a scratch container, use Roots::Webpki (feature `tls-webpki-roots`)"
-    )))
-}
-
 /// The longest CA file, in bytes. The system's own bundles have a quarter of it.
 pub(crate) const CA_FILE_LIMIT: usize = 1024 * 1024;
 
 /// How many exclusive roots are remembered. A cluster has one, and two while it changes them.
 const MAX_EXCLUSIVE: usize = 8;
 
-/// How soon after roots were read an unknown issuer has them read again; reading the system's takes milliseconds.
+/// How soon after the base was read an unknown issuer has it read again; reading the system's takes milliseconds.
 const RELOAD_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
+/// How often CA files are looked at while nothing is unknown.
+const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs::File;
 
     use rcgen::{CertificateParams, KeyPair};
@@ -321,7 +407,7 @@ mod tests {
 
     use super::*;
 
-    fn pem(name: &str) -> String {
+    pub(crate) fn pem(name: &str) -> String {
         let certificate =
             CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&KeyPair::generate().unwrap());
         let text = identity_core::text::base64(certificate.unwrap().der());
@@ -338,44 +424,71 @@ mod tests {
         };
         write(&one);
         let trust = Trust::new(Roots::None, vec![Authority::File(path.clone())]).unwrap();
-        let first = trust.config(&ServerTrust::Roots).unwrap();
+        let first = trust.settings(&ServerTrust::Roots).unwrap();
         write(&two);
-        assert!(Arc::ptr_eq(&first, &trust.config(&ServerTrust::Roots).unwrap()));
-        assert!(trust.renewed(&ServerTrust::Roots, &first).is_none(), "it was read just before");
+        assert!(Arc::ptr_eq(&first, &trust.settings(&ServerTrust::Roots).unwrap()));
+        assert!(trust.renewed(&first).is_none(), "it was read just before");
         advance(RELOAD_AT_MOST_EVERY).await;
-        let second = trust.renewed(&ServerTrust::Roots, &first).unwrap();
-        assert!(!Arc::ptr_eq(&first, &second));
-        assert!(Arc::ptr_eq(&second, &trust.config(&ServerTrust::Roots).unwrap()));
+        let second = trust.renewed(&first).unwrap();
+        assert!(!Arc::ptr_eq(&first, &second) && first.is_retired() && !second.is_retired());
+        assert!(Arc::ptr_eq(&second, &trust.settings(&ServerTrust::Roots).unwrap()));
         // Who still had the old settings gets the new ones without another look.
-        assert!(Arc::ptr_eq(&second, &trust.renewed(&ServerTrust::Roots, &first).unwrap()));
+        assert!(Arc::ptr_eq(&second, &trust.renewed(&first).unwrap()));
         advance(RELOAD_AT_MOST_EVERY).await;
-        assert!(trust.renewed(&ServerTrust::Roots, &second).is_none(), "nothing has changed");
+        assert!(trust.renewed(&second).is_none(), "nothing has changed");
+        fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_are_looked_at_once_a_second_and_when_an_issuer_is_unknown() {
+        let path = std::env::temp_dir().join(format!("identity-tokio-{}-looks.pem", std::process::id()));
+        let texts = ["one", "two", "three", "four"].map(pem);
+        let all = |count: usize| texts[..count].concat();
+        fs::write(&path, all(1)).unwrap();
+        let trust = Trust::new(Roots::None, vec![Authority::File(path.clone())]).unwrap();
+        let now = || trust.settings(&ServerTrust::Roots).unwrap();
+        let first = now();
+        fs::write(&path, all(2)).unwrap();
+        assert!(Arc::ptr_eq(&first, &now()), "it was looked at just before");
+        advance(LOOK_AT_MOST_EVERY).await;
+        let second = now();
+        assert!(!Arc::ptr_eq(&first, &second) && first.is_retired());
+        fs::write(&path, all(3)).unwrap();
+        let third = trust.renewed(&second).unwrap();
+        assert!(!Arc::ptr_eq(&second, &third) && second.is_retired());
+        // What cannot be read changes nothing, neither the roots nor that it is looked at.
+        fs::write(&path, "half").unwrap();
+        advance(LOOK_AT_MOST_EVERY).await;
+        assert!(Arc::ptr_eq(&third, &now()) && !third.is_retired());
+        fs::write(&path, all(4)).unwrap();
+        advance(LOOK_AT_MOST_EVERY).await;
+        assert!(!Arc::ptr_eq(&third, &now()));
         fs::remove_file(path).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn exclusive_roots_are_never_replaced_by_others() {
         let trust = Trust::new(Roots::None, vec![Authority::Pem(pem("one"))]).unwrap();
-        trust.config(&ServerTrust::Roots).unwrap();
+        trust.settings(&ServerTrust::Roots).unwrap();
         let texts: Vec<Arc<str>> = (0..2 * MAX_EXCLUSIVE).map(|_| pem("two").into()).collect();
         advance(RELOAD_AT_MOST_EVERY).await;
         let exclusive = ServerTrust::OnlyRoots(Arc::clone(&texts[0]));
-        let first = trust.config(&exclusive).unwrap();
-        assert!(trust.renewed(&exclusive, &first).is_none());
+        let first = trust.settings(&exclusive).unwrap();
+        assert!(trust.renewed(&first).is_none());
         for text in &texts {
-            trust.config(&ServerTrust::OnlyRoots(Arc::clone(text))).unwrap();
+            trust.settings(&ServerTrust::OnlyRoots(Arc::clone(text))).unwrap();
         }
         assert_eq!(trust.lock().only.len(), MAX_EXCLUSIVE);
         // Also when they have been forgotten meanwhile.
-        assert!(trust.renewed(&exclusive, &first).is_none());
+        assert!(trust.renewed(&first).is_none() && first.is_retired());
     }
 
     #[test]
     fn the_same_trust_is_the_same_settings() {
         let trust = Trust::new(Roots::None, vec![Authority::Pem(pem("one"))]).unwrap();
         let two = pem("two");
-        let [one, same] = [(); 2].map(|()| trust.config(&ServerTrust::Roots).unwrap());
-        let [only, equal] = [(); 2].map(|()| trust.config(&ServerTrust::OnlyRoots(two.as_str().into())).unwrap());
+        let [one, same] = [(); 2].map(|()| trust.settings(&ServerTrust::Roots).unwrap());
+        let [only, equal] = [(); 2].map(|()| trust.settings(&ServerTrust::OnlyRoots(two.as_str().into())).unwrap());
         assert!(Arc::ptr_eq(&one, &same) && Arc::ptr_eq(&only, &equal) && !Arc::ptr_eq(&one, &only));
     }
 }

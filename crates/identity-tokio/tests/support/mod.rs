@@ -87,6 +87,13 @@ pub(crate) fn quick(mut request: Request) -> Request {
     request
 }
 
+/// Lets so much time go by, on a runtime of one thread.
+pub(crate) async fn later(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 pub(crate) async fn send(request: Request) -> Result<Response, TransportError> {
     identity_tokio::platform().transport().send(request).await
 }

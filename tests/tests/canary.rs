@@ -122,7 +122,10 @@ fn printed() -> Vec<(&'static str, String)> {
     let credential = WorkloadIdentityCredential::builder().build_with(&world.platform).unwrap();
     gives_canary(&credential);
     show("workload::WorkloadIdentityCredential", &credential);
-    show("workload::TokenExchange", &TokenExchange::new(WorkloadIdentityCredential::builder(), &world.platform).unwrap());
+    show(
+        "workload::TokenExchange",
+        &TokenExchange::new(WorkloadIdentityCredential::builder(), &world.platform).unwrap(),
+    );
     let builder = AzurePipelinesCredential::builder("tenant", "client", "connection", CANARY);
     show("workload::AzurePipelinesCredentialBuilder", &builder);
     let credential = builder.build_with(&world.platform).unwrap();

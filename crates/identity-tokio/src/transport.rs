@@ -46,6 +46,11 @@ impl Transport for HyperTransport {
         #[cfg(not(feature = "tls"))]
         Err(no_tls())
     }
+
+    #[cfg(feature = "tls")]
+    fn check_roots(&self, pem: &str) -> Result<()> {
+        crate::tls::trust::check(pem.as_bytes())
+    }
 }
 
 /// How far an exchange has come; tells what took too long.

@@ -1,6 +1,6 @@
 use std::{fs, sync::Arc, time::Duration};
 
-use identity_core::ErrorKind::{AuthenticationFailed, Transport};
+use identity_core::ErrorKind::{AuthenticationFailed, InvalidArgument, Transport};
 use identity_emulator::{Emulator, FEDERATED_CLIENT_ID, KUBERNETES_SUBJECT, Source, TENANT_ID};
 use identity_tests::Variables;
 use identity_tokio::{Roots, TransportOptions};
@@ -65,6 +65,21 @@ fn the_proxy_of_an_identity_binding_is_trusted_by_its_own_ca_also_when_that_chan
     world.claims(&credential, VAULT);
     assert_eq!(world.count(source), 2);
 
+    // What looks like a certificate and is none is never used, and not taken for good when a credential is built.
+    let copy = world.folder().join("ca.pem");
+    fs::copy(variable(&world.emulator, source, "AZURE_KUBERNETES_CA_FILE"), &copy).unwrap();
+    let platform = changed(&world.emulator, source, "AZURE_KUBERNETES_CA_FILE", copy.to_str().unwrap());
+    let credential = builder().build_with(&platform).unwrap();
+    let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (content, scope) in [(junk, STORAGE), ("", VAULT)] {
+        fs::write(&copy, content).unwrap();
+        world.claims(&credential, scope);
+        let error = builder().build_with(&platform).unwrap_err();
+        assert_eq!(error.kind(), InvalidArgument);
+        assert!(error.to_string().contains("AZURE_KUBERNETES_CA_FILE"), "{error}");
+    }
+    assert_eq!(world.count(source), 4);
+
     // Nothing else is trusted: neither what the CA was, nor the CA of Entra ID, which the transport trusts.
     let entra = world.folder().join("entra-ca.pem");
     world.emulator.write_ca(&entra).unwrap();
@@ -72,7 +87,7 @@ fn the_proxy_of_an_identity_binding_is_trusted_by_its_own_ca_also_when_that_chan
         let platform = changed(&world.emulator, source, "AZURE_KUBERNETES_CA_FILE", ca.to_str().unwrap());
         world.refusal(&builder().build_with(&platform).unwrap(), Transport, 0);
     }
-    world.end(&[(source, 2)]);
+    world.end(&[(source, 4)]);
 }
 
 #[test]

@@ -18,6 +18,20 @@ fn machine(world: &World, source: Source) -> Platform {
 }
 
 #[test]
+fn a_managed_identity_exchanges_the_token_of_its_pod() {
+    let world = World::new();
+    let platform = world.platform(Source::WorkloadIdentity);
+    let credential = ManagedIdentityCredential::builder().disable_instance_discovery().build_with(&platform).unwrap();
+    assert_eq!(credential.source(), "token exchange");
+    for scope in [STORAGE, VAULT, STORAGE] {
+        assert_eq!(world.claims(&credential, scope)["appid"], FEDERATED_CLIENT_ID);
+    }
+    let unknown = ManagedIdentityCredential::builder().client_id(BLUE_CLIENT_ID).disable_instance_discovery();
+    world.refusal(&unknown.build_with(&platform).unwrap(), AuthenticationFailed, 700_016);
+    world.end(&[(Source::WorkloadIdentity, 3)]);
+}
+
+#[test]
 fn a_managed_identity_speaks_for_an_application() {
     let world = World::new();
     for source in [Source::Imds, Source::AppService] {

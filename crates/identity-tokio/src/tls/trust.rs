@@ -372,6 +372,11 @@ fn unusable(error: rustls::Error) -> TransportError {
     TransportError::new(TransportErrorKind::Tls, format!("TLS cannot be set up: {error}"))
 }
 
+/// Whether servers could be trusted by these roots alone.
+pub(crate) fn check(pem: &[u8]) -> Result<()> {
+    add_pem(&mut RootCertStore::empty(), pem).map_err(|why| TransportError::new(TransportErrorKind::Refused, why))
+}
+
 /// Adds the certificates of a PEM text: at least one, and each of them usable, so that no typing error goes unnoticed.
 fn add_pem(store: &mut RootCertStore, pem: &[u8]) -> std::result::Result<(), String> {
     let before = store.len();

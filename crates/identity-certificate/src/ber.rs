@@ -11,23 +11,27 @@ pub(crate) fn to_der(bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() + bytes.len() / 8 + 16));
     let mut rest = bytes;
     while !rest.is_empty() {
-        rest = convert(rest, &mut out, MAX_DEPTH)?;
+        rest = convert(rest, &mut out, MAX_DEPTH, false)?;
     }
     Some(out)
 }
 
-/// Converts one element, and returns what follows it.
-fn convert<'a>(bytes: &'a [u8], out: &mut Vec<u8>, depth: usize) -> Option<&'a [u8]> {
+/// Converts one element, and returns what follows it. Of what is part of a string the content alone is written.
+fn convert<'a>(bytes: &'a [u8], out: &mut Vec<u8>, depth: usize, is_part: bool) -> Option<&'a [u8]> {
     let depth = depth.checked_sub(1)?;
     let (&tag, after) = bytes.split_first()?;
     let is_constructed = tag & 0x20 != 0;
-    let mut content = Zeroizing::new(Vec::new());
+    let is_string = tag == CONSTRUCTED_OCTET_STRING;
+    if is_part && !is_string && tag != OCTET_STRING {
+        return None;
+    }
+    let start = out.len();
     let rest = if is_constructed && let Some(mut rest) = after.strip_prefix(&[0x80]) {
         loop {
             if let Some(end) = rest.strip_prefix(&[0, 0]) {
                 break end;
             }
-            rest = convert(rest, &mut content, depth)?;
+            rest = convert(rest, out, depth, is_string)?;
         }
     } else {
         let mut reader = Reader::new(bytes);
@@ -35,17 +39,15 @@ fn convert<'a>(bytes: &'a [u8], out: &mut Vec<u8>, depth: usize) -> Option<&'a [
         let mut rest = element.content;
         if is_constructed {
             while !rest.is_empty() {
-                rest = convert(rest, &mut content, depth)?;
+                rest = convert(rest, out, depth, is_string)?;
             }
         } else {
-            content.extend_from_slice(rest);
+            out.extend_from_slice(rest);
         }
         reader.rest()
     };
-    if tag == CONSTRUCTED_OCTET_STRING {
-        write(OCTET_STRING, &join(&content)?, out);
-    } else {
-        write(tag, &content, out);
+    if !is_part {
+        insert_header(if is_string { OCTET_STRING } else { tag }, start, out);
     }
     Some(rest)
 }
@@ -60,9 +62,11 @@ pub(crate) fn join(parts: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(whole)
 }
 
-fn write(tag: u8, content: &[u8], out: &mut Vec<u8>) {
+/// Puts tag and length before what stands from `start` on.
+fn insert_header(tag: u8, start: usize, out: &mut Vec<u8>) {
+    let end = out.len();
     out.push(tag);
-    match content.len() {
+    match end - start {
         len @ ..=0x7f => out.push(len as u8),
         len => {
             let bytes = len.to_be_bytes();
@@ -71,7 +75,10 @@ fn write(tag: u8, content: &[u8], out: &mut Vec<u8>) {
             out.extend(bytes.iter().skip(bytes.len() - used));
         }
     }
-    out.extend_from_slice(content);
+    let header = out.len() - end;
+    if let Some(element) = out.get_mut(start..) {
+        element.rotate_right(header);
+    }
 }
 
 /// How deep elements may lie in each other: files have ten levels. Source: our choice.

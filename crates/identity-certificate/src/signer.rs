@@ -1,14 +1,17 @@
 use std::fmt;
 
-use identity_core::{BoxFuture, Error, ErrorKind, Result};
+use identity_core::{BoxFuture, Result};
 use ring::{
+    error::Unspecified,
     rand::SystemRandom,
-    signature::{self, KeyPair as _, RsaKeyPair, UnparsedPublicKey},
+    signature::{self, KeyPair as _, RsaEncoding, RsaKeyPair, UnparsedPublicKey},
 };
+
+use crate::load::invalid;
 
 /// Signs with a private key that this process need not have: one in a hardware module, or in a vault.
 ///
-/// The key is an RSA key of 2048 to 4096 bits, the one of the certificate that is given with the signer.
+/// The key is an RSA key of any size from 2048 to 4096 bits, the one of the certificate that is given with the signer.
 pub trait Signer: fmt::Debug + Send + Sync {
     /// Signs `message`, which is not hashed yet. Called for each new assertion: about once in nine minutes for each token
     /// endpoint, and not again while another call for the same endpoint is under way.
@@ -46,32 +49,40 @@ pub(crate) struct PrivateKey(RsaKeyPair);
 impl PrivateKey {
     /// Takes an `RSAPrivateKey` of a size that was found good.
     pub(crate) fn new(der: &[u8]) -> Result<Self> {
-        RsaKeyPair::from_der(der).map(Self).map_err(|error| {
-            let message =
-                format!("the private key is not usable ({error}); expected a sound RSA key of 2048, 3072 or 4096 bits");
-            Error::new(ErrorKind::InvalidArgument, message)
-        })
+        let key = RsaKeyPair::from_der(der).map(Self).map_err(|error| {
+            invalid(format!(
+                "its private key is not usable ({error}); expected an RSA key of 2048, 3072 or 4096 bits, of two primes, \
+                 whose public exponent is at least 65537"
+            ))
+        })?;
+        // Whether the numbers belong together ring finds out when it signs, here without need of randomness.
+        key.signature(&signature::RSA_PKCS1_SHA256, &[])
+            .map_err(|_| invalid("its private key is damaged: its numbers do not belong together"))?;
+        Ok(key)
     }
 
     /// The `RSAPublicKey`.
     pub(crate) fn public_key(&self) -> &[u8] {
         self.0.public_key().as_ref()
     }
+
+    /// Signs; the error says no more.
+    fn signature(&self, padding: &'static dyn RsaEncoding, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+        let mut bytes = vec![0; self.0.public().modulus_len()];
+        self.0.sign(padding, &SystemRandom::new(), message, &mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 impl Signer for PrivateKey {
     fn sign<'a>(&'a self, algorithm: SigningAlgorithm, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>>> {
-        let padding: &'static dyn signature::RsaEncoding = match algorithm {
+        let padding: &'static dyn RsaEncoding = match algorithm {
             SigningAlgorithm::Ps256 => &signature::RSA_PSS_SHA256,
             SigningAlgorithm::Rs256 => &signature::RSA_PKCS1_SHA256,
         };
-        let mut bytes = vec![0; self.0.public().modulus_len()];
-        // The system's randomness is all that can fail here, and the error says no more.
-        let result = self
-            .0
-            .sign(padding, &SystemRandom::new(), message, &mut bytes)
-            .map(|()| bytes)
-            .map_err(|_| Error::new(ErrorKind::InvalidArgument, "signing failed: the system gives no randomness"));
+        // The key has signed before: the system's randomness is all that can fail.
+        let result =
+            self.signature(padding, message).map_err(|_| invalid("signing failed: the system gives no randomness"));
         Box::pin(std::future::ready(result))
     }
 }
@@ -86,7 +97,7 @@ impl fmt::Debug for PrivateKey {
 pub(crate) fn verify(public_key: &[u8], algorithm: SigningAlgorithm, message: &[u8], bytes: &[u8]) -> Result<()> {
     if !(1..=MAX_SIGNATURE).contains(&bytes.len()) {
         let message = format!("the signer gave a signature of {} bytes; expected 1 to {MAX_SIGNATURE}", bytes.len());
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
+        return Err(invalid(message));
     }
     let parameters: &'static dyn signature::VerificationAlgorithm = match algorithm {
         SigningAlgorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
@@ -94,12 +105,11 @@ pub(crate) fn verify(public_key: &[u8], algorithm: SigningAlgorithm, message: &[
     };
     // The error says nothing but no.
     UnparsedPublicKey::new(parameters, public_key).verify(message, bytes).map_err(|_| {
-        let message = format!(
+        invalid(format!(
             "the signer's signature is not one of the certificate's key with {}; \
              check that key and certificate belong together, and that the message itself is signed, not its hash",
             algorithm.as_str()
-        );
-        Error::new(ErrorKind::InvalidArgument, message)
+        ))
     })
 }
 

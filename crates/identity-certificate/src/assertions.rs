@@ -1,12 +1,8 @@
 //! The assertions that were signed and are good for some time yet.
 
-use std::{
-    future::poll_fn,
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::{Poll, Waker},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use identity_core::Secret;
+use identity_core::{Result, Secret, gate::Turns};
 
 use crate::signer::SigningAlgorithm;
 
@@ -16,113 +12,83 @@ pub(crate) struct Purpose {
     pub(crate) endpoint: String,
     pub(crate) client_id: String,
     pub(crate) algorithm: SigningAlgorithm,
+    /// Counts the keys: what an earlier one signed serves no longer.
+    pub(crate) key: u64,
+    /// Which of the key's certificates it names.
+    pub(crate) certificate: usize,
+}
+
+/// An assertion, and its time in seconds since the Unix epoch.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) assertion: Secret,
+    pub(crate) not_before: i64,
+    pub(crate) expires: i64,
 }
 
 /// Remembers assertions, and lets one caller at a time make each.
 #[derive(Debug, Default)]
-pub(crate) struct Assertions(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    remembered: Vec<Remembered>,
-    /// What is being made.
-    under_way: Vec<Purpose>,
-    waiting: Vec<Waker>,
-    /// Counts the keys: what one signed is not remembered once there is another.
-    epoch: u64,
-}
+pub(crate) struct Assertions(Mutex<Vec<Entry>>);
 
 #[derive(Debug)]
-struct Remembered {
+struct Entry {
     purpose: Purpose,
-    assertion: Secret,
-    not_before: i64,
-    expires: i64,
-}
-
-/// What a caller does next.
-pub(crate) enum Turn<'a> {
-    /// Uses this one.
-    Ready(Secret),
-    /// Makes one; the others wait until this is dropped.
-    Make(Making<'a>),
-}
-
-/// The right to make an assertion.
-pub(crate) struct Making<'a> {
-    assertions: &'a Assertions,
-    purpose: Purpose,
-    epoch: u64,
+    turns: Arc<Turns>,
+    made: Option<Made>,
 }
 
 impl Assertions {
-    /// Waits for the assertion that somebody makes, or lets the caller make it. With `renew` nothing that is remembered
-    /// will do.
-    pub(crate) async fn turn(&self, purpose: Purpose, now: i64, renew: bool) -> Turn<'_> {
-        let mut renew = renew;
-        poll_fn(|context| {
-            let mut state = self.lock();
-            if std::mem::take(&mut renew) {
-                state.remembered.retain(|remembered| remembered.purpose != purpose);
+    /// The assertion that is remembered, or else what `make` makes; others who want the same wait for it meanwhile. With
+    /// `renew` nothing that was made before will do.
+    pub(crate) async fn get(
+        &self,
+        purpose: Purpose,
+        now: i64,
+        renew: bool,
+        make: impl Future<Output = Result<Made>>,
+    ) -> Result<Secret> {
+        let turns = {
+            let mut entries = self.lock();
+            let entry = find(&mut entries, &purpose);
+            if renew {
+                entry.made = None;
             }
-            let usable = state.remembered.iter().find(|remembered| {
-                let is_time = remembered.not_before <= now && now.saturating_add(LEFT) <= remembered.expires;
-                remembered.purpose == purpose && is_time
-            });
-            if let Some(remembered) = usable {
-                return Poll::Ready(Turn::Ready(remembered.assertion.clone()));
-            }
-            if state.under_way.contains(&purpose) {
-                if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
-                    state.waiting.push(context.waker().clone());
-                }
-                return Poll::Pending;
-            }
-            state.under_way.push(purpose.clone());
-            let epoch = state.epoch;
-            Poll::Ready(Turn::Make(Making { assertions: self, purpose: purpose.clone(), epoch }))
-        })
-        .await
+            Arc::clone(&entry.turns)
+        };
+        let _turn = turns.take().await;
+        if let Some(made) = &find(&mut self.lock(), &purpose).made
+            && made.not_before <= now
+            && now.saturating_add(LEFT) <= made.expires
+        {
+            return Ok(made.assertion.clone());
+        }
+        let made = make.await?;
+        let assertion = made.assertion.clone();
+        find(&mut self.lock(), &purpose).made = Some(made);
+        Ok(assertion)
     }
 
-    /// Forgets everything: the key is another one.
-    pub(crate) fn clear(&self) {
-        let mut state = self.lock();
-        state.remembered.clear();
-        state.epoch += 1;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Making<'_> {
-    /// Remembers what was made.
-    pub(crate) fn done(self, assertion: Secret, not_before: i64, expires: i64) {
-        let mut state = self.assertions.lock();
-        if state.epoch != self.epoch {
-            return;
+/// The entry of `purpose`, which is made if there is none. The one goes for it that nobody waits at and that expires first.
+fn find<'a>(entries: &'a mut Vec<Entry>, purpose: &Purpose) -> &'a mut Entry {
+    let at = entries.iter().position(|entry| entry.purpose == *purpose).unwrap_or_else(|| {
+        if entries.len() >= CAPACITY {
+            let expires = |entry: &Entry| match &entry.made {
+                _ if Arc::strong_count(&entry.turns) > 1 => i64::MAX,
+                made => made.as_ref().map_or(i64::MIN, |made| made.expires),
+            };
+            let first = entries.iter().enumerate().min_by_key(|(_, entry)| expires(entry)).map_or(0, |(at, _)| at);
+            entries.swap_remove(first);
         }
-        state.remembered.retain(|remembered| remembered.purpose != self.purpose);
-        if state.remembered.len() >= CAPACITY
-            && let Some(at) =
-                (0..state.remembered.len()).min_by_key(|at| state.remembered.get(*at).map(|one| one.expires))
-        {
-            state.remembered.swap_remove(at);
-        }
-        state.remembered.push(Remembered { purpose: self.purpose.clone(), assertion, not_before, expires });
-    }
-}
-
-impl Drop for Making<'_> {
-    fn drop(&mut self) {
-        let mut state = self.assertions.lock();
-        state.under_way.retain(|purpose| *purpose != self.purpose);
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        waiting.into_iter().for_each(Waker::wake);
-    }
+        entries.push(Entry { purpose: purpose.clone(), turns: Arc::default(), made: None });
+        entries.len() - 1
+    });
+    #[expect(clippy::indexing_slicing, reason = "it was found there, or put there")]
+    &mut entries[at]
 }
 
 /// The most that are remembered: a tenant and a region each have an endpoint. Source: our choice.

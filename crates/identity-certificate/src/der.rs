@@ -21,6 +21,7 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
+    #[cfg(any(feature = "encrypted", test))]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -76,6 +77,7 @@ impl<'a> Reader<'a> {
     }
 }
 
+pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
@@ -85,6 +87,10 @@ pub(crate) const OID: u8 = 0x06;
 pub(crate) const SEQUENCE: u8 = 0x30;
 /// `[0]`, of an explicitly tagged or constructed element.
 pub(crate) const CONTEXT_0: u8 = 0xa0;
+/// `[0]`, of an implicitly tagged element that is not constructed.
+pub(crate) const CONTEXT_0_PRIMITIVE: u8 = 0x80;
+/// `[3]`, likewise explicitly tagged.
+pub(crate) const CONTEXT_3: u8 = 0xa3;
 
 #[cfg(test)]
 mod tests {

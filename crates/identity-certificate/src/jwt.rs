@@ -27,15 +27,17 @@ impl Claims<'_> {
     pub(crate) fn signing_input(
         &self,
         key: &CertifiedKey,
+        certificate: usize,
         algorithm: SigningAlgorithm,
         with_chain: bool,
         random: &dyn Random,
     ) -> String {
-        let (name, thumbprint) = key.thumbprint(algorithm);
+        let (name, thumbprint) = key.thumbprint(certificate, algorithm);
         let mut header = Object::default();
         header.text("alg", algorithm.as_str()).text("typ", "JWT").text(name, &thumbprint);
         if with_chain {
-            let chain: Vec<_> = key.certificates().map(|der| quote(&text::base64(der))).collect();
+            let chain = key.chain(certificate);
+            let chain: Vec<_> = chain.iter().map(|certificate| quote(&text::base64(&certificate.der))).collect();
             header.member("x5c", &["[", &chain.join(","), "]"].concat());
         }
         let mut claims = Object::default();

@@ -1,8 +1,8 @@
 //! A private key and the certificates that go with it, checked.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc};
 
-use identity_core::{Result, expiry::unix_seconds, text};
+use identity_core::{Result, text};
 use ring::digest;
 
 use crate::{
@@ -14,74 +14,99 @@ use crate::{
 /// What signs assertions, and what is said about it in them.
 pub(crate) struct CertifiedKey {
     signer: Arc<dyn Signer>,
-    /// The public key, if signatures must be checked.
-    public_key: Option<Vec<u8>>,
-    /// The certificate of the key, then its issuers.
-    chain: Vec<Certificate>,
+    /// Whether signatures must be checked.
+    is_elsewhere: bool,
+    /// The key's certificates, one at least: one that was renewed for the same key may stand beside the old one.
+    own: Vec<Certificate>,
+    /// Their issuers, and what else there is.
+    others: Vec<Certificate>,
 }
 
 impl CertifiedKey {
     /// Takes what a file holds.
-    pub(crate) fn new(contents: Contents, now: SystemTime) -> Result<Self> {
+    pub(crate) fn new(contents: Contents) -> Result<Self> {
         let Some(key) = contents.key else {
             return Err(invalid("it holds no private key; append it, as a block -----BEGIN PRIVATE KEY-----"));
         };
         let certificates = parse(&contents.certificates)?;
         check_size(private_rsa_bits(&key).ok_or_else(|| invalid("its private key is damaged: it is no RSA key"))?)?;
         let key = PrivateKey::new(&key)?;
-        let (mut own, others): (Vec<_>, Vec<_>) =
+        let (own, others): (Vec<_>, Vec<_>) =
             certificates.into_iter().partition(|certificate| certificate.public_key == key.public_key());
         if own.is_empty() {
             return Err(invalid(
                 "its private key belongs to none of its certificates; put the key and the certificate of the same pair into it",
             ));
         }
-        // A certificate that was renewed for the same key may stand beside the old one.
-        let at = own.iter().position(|certificate| check_validity(certificate, now).is_ok()).unwrap_or(0);
-        let leaf = own.swap_remove(at);
-        check_validity(&leaf, now)?;
-        Ok(Self { signer: Arc::new(key), public_key: None, chain: sort_chain(leaf, others) })
+        Ok(Self { signer: Arc::new(key), is_elsewhere: false, own, others })
     }
 
     /// Takes a key that is elsewhere. Its certificate comes first.
-    pub(crate) fn elsewhere(certificates: &[Vec<u8>], signer: Arc<dyn Signer>, now: SystemTime) -> Result<Self> {
-        let mut certificates = parse(certificates)?;
-        let leaf = certificates.remove(0);
-        if leaf.algorithm != Algorithm::Rsa {
+    pub(crate) fn elsewhere(certificates: &[Vec<u8>], signer: Arc<dyn Signer>) -> Result<Self> {
+        let certificates = parse(certificates)?;
+        let first = certificates.first().map(|first| first.public_key.clone()).unwrap_or_default();
+        let (own, others): (Vec<_>, Vec<_>) =
+            certificates.into_iter().partition(|certificate| certificate.public_key == first);
+        if let Some(leaf) = own.iter().find(|leaf| leaf.algorithm != Algorithm::Rsa) {
             return Err(not_rsa(leaf.algorithm));
         }
-        check_size(rsa_bits(&leaf.public_key).ok_or_else(|| invalid("its first certificate's key is damaged"))?)?;
-        check_validity(&leaf, now)?;
-        Ok(Self { signer, public_key: Some(leaf.public_key.clone()), chain: sort_chain(leaf, certificates) })
+        check_size(rsa_bits(&first).ok_or_else(|| invalid("its first certificate's key is damaged"))?)?;
+        Ok(Self { signer, is_elsewhere: true, own, others })
+    }
+
+    /// Which of the key's certificates is used at a time: of those that are valid the one that is so for longest. If none
+    /// is, one that will be comes before one that was.
+    pub(crate) fn certificate(&self, now: i64) -> usize {
+        let mut best = (false, i64::MIN, 0);
+        for (at, one) in self.own.iter().enumerate() {
+            best = best.max((one.not_before <= now && now <= one.not_after, one.not_after, at));
+        }
+        best.2
+    }
+
+    /// Refuses a key none of whose certificates is valid.
+    pub(crate) fn check(&self, now: i64) -> Result<()> {
+        let Some(certificate) = self.own.get(self.certificate(now)) else { return Ok(()) };
+        if now > certificate.not_after {
+            let ago = days(now.saturating_sub(certificate.not_after));
+            return Err(invalid(format!("its certificate expired {ago} ago; renew it, and register the new one")));
+        }
+        if now.saturating_add(LEEWAY) < certificate.not_before {
+            let wait = days(certificate.not_before.saturating_sub(now));
+            return Err(invalid(format!("its certificate becomes valid in {wait}; check this machine's clock")));
+        }
+        Ok(())
     }
 
     pub(crate) async fn sign(&self, algorithm: SigningAlgorithm, message: &[u8]) -> Result<Vec<u8>> {
         let signature = self.signer.sign(algorithm, message).await?;
-        if let Some(public_key) = &self.public_key {
-            verify(public_key, algorithm, message, &signature)?;
+        if self.is_elsewhere
+            && let Some(own) = self.own.first()
+        {
+            verify(&own.public_key, algorithm, message, &signature)?;
         }
         Ok(signature)
     }
 
     /// The header member that tells the service which certificate it is: its name and value.
-    pub(crate) fn thumbprint(&self, algorithm: SigningAlgorithm) -> (&'static str, String) {
+    pub(crate) fn thumbprint(&self, certificate: usize, algorithm: SigningAlgorithm) -> (&'static str, String) {
         let (name, hash) = match algorithm {
             SigningAlgorithm::Ps256 => ("x5t#S256", &digest::SHA256),
             SigningAlgorithm::Rs256 => ("x5t", &digest::SHA1_FOR_LEGACY_USE_ONLY),
         };
-        let der = self.certificates().next().unwrap_or_default();
+        let der = self.own.get(certificate).map(|own| own.der.as_slice()).unwrap_or_default();
         (name, text::base64url(digest::digest(hash, der).as_ref()))
     }
 
-    /// DER, the key's own first.
-    pub(crate) fn certificates(&self) -> impl Iterator<Item = &[u8]> {
-        self.chain.iter().map(|certificate| certificate.der.as_slice())
+    /// One of the key's certificates, then its issuers, then the others.
+    pub(crate) fn chain(&self, certificate: usize) -> Vec<&Certificate> {
+        self.own.get(certificate).map(|own| sort_chain(own, &self.others)).unwrap_or_default()
     }
 }
 
 impl fmt::Debug for CertifiedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, thumbprint) = self.thumbprint(SigningAlgorithm::Ps256);
+        let (name, thumbprint) = self.thumbprint(self.certificate(i64::MIN), SigningAlgorithm::Ps256);
         f.debug_struct("CertifiedKey").field("signer", &self.signer).field(name, &thumbprint).finish()
     }
 }
@@ -101,19 +126,6 @@ fn check_size(bits: usize) -> Result<()> {
         2048..=4096 => Ok(()),
         _ => Err(invalid(format!("its RSA key has {bits} bits, more than can be used; {advice}"))),
     }
-}
-
-fn check_validity(certificate: &Certificate, now: SystemTime) -> Result<()> {
-    let Some(now) = unix_seconds(now) else { return Ok(()) };
-    if now > certificate.not_after {
-        let ago = days(now.saturating_sub(certificate.not_after));
-        return Err(invalid(format!("its certificate expired {ago} ago; renew it, and register the new one")));
-    }
-    if now.saturating_add(LEEWAY) < certificate.not_before {
-        let wait = days(certificate.not_before.saturating_sub(now));
-        return Err(invalid(format!("its certificate becomes valid in {wait}; check this machine's clock")));
-    }
-    Ok(())
 }
 
 fn days(seconds: i64) -> String {

@@ -23,14 +23,18 @@
 //! # Features
 //!
 //! - `encrypted`: private keys that are encrypted: PBES2 with PBKDF2 and AES or 3DES in CBC mode.
-//! - `pkcs12`: PKCS#12 files (`.pfx`, `.p12`), also old ones with RC2 and 3DES; brings `encrypted`.
+//! - `pkcs12`: PKCS#12 files (`.pfx`, `.p12`), also old ones with RC2 and 3DES; brings `encrypted`. Their integrity is
+//!   checked also by PBMAC1 (RFC 9579).
 //! - `tokio`: `build()` on the builder, for programs on tokio; brings TLS (rustls with ring).
 //!
 //! # Security
 //!
-//! Keys, passwords and assertions occur in no message, no `Debug` and no log. Their buffers are wiped when dropped; ring,
-//! which signs, keeps the key's numbers in memory of its own while the credential lives. A key file that every user of the
-//! machine can read is warned of.
+//! Keys, passwords and assertions occur in no message, no `Debug` and no log. Their buffers are wiped when dropped. ring,
+//! which signs, has the key's numbers in memory of its own, and does not wipe them when the credential is dropped or its
+//! key replaced. A key file that every user of the machine can read is warned of.
+//!
+//! A file cannot keep a program busy: a password is turned into keys in at most 2,000,000 rounds, less than two seconds. A
+//! file that changed is decrypted by one caller, while the others sign with the last key.
 #![forbid(unsafe_code)]
 
 mod assertions;

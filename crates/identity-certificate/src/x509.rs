@@ -2,7 +2,7 @@
 
 use identity_core::date::civil;
 
-use crate::der::{BIT_STRING, CONTEXT_0, INTEGER, OID, Reader};
+use crate::der::{BIT_STRING, BOOLEAN, CONTEXT_0, CONTEXT_0_PRIMITIVE, CONTEXT_3, INTEGER, OCTET_STRING, OID, Reader};
 
 /// A certificate, taken apart.
 #[derive(Clone, Debug)]
@@ -20,13 +20,11 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Takes DER apart; `None` if it is no certificate.
+    /// Takes DER apart; `None` if it is no certificate. What stands behind it is ignored: OpenSSL's own form says there what
+    /// the certificate is trusted for.
     pub(crate) fn parse(der: &[u8]) -> Option<Self> {
-        let mut outer = Reader::new(der);
-        let mut certificate = outer.sequence()?;
-        if !outer.is_empty() {
-            return None;
-        }
+        let whole = Reader::new(der).any()?.whole;
+        let mut certificate = Reader::new(whole).sequence()?;
         let mut fields = certificate.sequence()?;
         fields.optional(CONTEXT_0); // version
         fields.optional(INTEGER)?; // serial number
@@ -43,7 +41,7 @@ impl Certificate {
         certificate.sequence()?; // the algorithm, again
         certificate.optional(BIT_STRING)?;
         Some(Self {
-            der: der.to_vec(),
+            der: whole.to_vec(),
             issuer: issuer.to_vec(),
             subject: subject.to_vec(),
             algorithm,
@@ -51,6 +49,30 @@ impl Certificate {
             not_before,
             not_after,
         })
+    }
+}
+
+impl Certificate {
+    /// What the extension `2.5.29.{number}` calls a key.
+    fn key_id(&self, number: u8) -> Option<&[u8]> {
+        let mut fields = Reader::new(&self.der).sequence()?.sequence()?;
+        let mut extensions = loop {
+            let field = fields.any()?;
+            if field.tag == CONTEXT_3 {
+                break Reader::new(field.content).sequence()?;
+            }
+        };
+        loop {
+            let mut extension = extensions.sequence()?;
+            if extension.optional(OID)? == [0x55, 0x1d, number] {
+                extension.optional(BOOLEAN); // whether it is critical
+                let mut id = Reader::new(extension.optional(OCTET_STRING)?);
+                return match id.sequence() {
+                    Some(mut issuer) => issuer.optional(CONTEXT_0_PRIMITIVE),
+                    None => id.optional(OCTET_STRING),
+                };
+            }
+        }
     }
 }
 
@@ -107,13 +129,20 @@ fn bits(mut key: Reader<'_>) -> Option<usize> {
     Some((modulus.len() - first) * 8 - leading)
 }
 
-/// Puts the issuers of the first certificate behind it, each after the one that it issued; the others stay in their order.
-pub(crate) fn sort_chain(leaf: Certificate, mut others: Vec<Certificate>) -> Vec<Certificate> {
+/// Puts the issuers of a certificate behind it, each after the one that it issued; the others stay in their order.
+pub(crate) fn sort_chain<'a>(leaf: &'a Certificate, others: &'a [Certificate]) -> Vec<&'a Certificate> {
+    let mut others: Vec<_> = others.iter().collect();
     let mut chain = vec![leaf];
-    while let Some(last) = chain.last().filter(|last| last.issuer != last.subject)
-        && let Some(at) = others.iter().position(|other| other.subject == last.issuer)
-    {
-        chain.push(others.remove(at));
+    let mut last = leaf;
+    while last.issuer != last.subject {
+        // Issuers may share a name: one that was renewed with another key.
+        let rank = |at: &usize| {
+            let other = others.get(*at).filter(|other| other.subject == last.issuer)?;
+            Some(other.key_id(SUBJECT_KEY_ID) == last.key_id(AUTHORITY_KEY_ID))
+        };
+        let Some(at) = (0..others.len()).rev().max_by_key(rank).filter(|at| rank(at).is_some()) else { break };
+        last = others.remove(at);
+        chain.push(last);
     }
     chain.append(&mut others);
     chain
@@ -144,6 +173,10 @@ fn time(reader: &mut Reader<'_>) -> Option<i64> {
     civil(year, part(0)?, part(2)?, part(4)?, part(6)?, part(8)?)
 }
 
+/// The last number of `subjectKeyIdentifier`.
+const SUBJECT_KEY_ID: u8 = 14;
+/// The last number of `authorityKeyIdentifier`.
+const AUTHORITY_KEY_ID: u8 = 35;
 /// `1.2.840.113549.1.1.1`
 pub(crate) const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// `1.2.840.113549.1.1.10`

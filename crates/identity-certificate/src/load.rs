@@ -9,6 +9,20 @@ use crate::{
     x509::Algorithm,
 };
 
+/// The command that makes a key which this build reads.
+#[cfg(feature = "encrypted")]
+macro_rules! convert {
+    () => {
+        "openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW.pem, and append the certificates"
+    };
+}
+#[cfg(not(feature = "encrypted"))]
+macro_rules! convert {
+    () => {
+        "openssl pkcs8 -topk8 -nocrypt -in FILE -out NEW.pem, and append the certificates"
+    };
+}
+
 /// What a file holds.
 #[derive(Default)]
 pub(crate) struct Contents {
@@ -32,18 +46,16 @@ pub(crate) fn read(bytes: &[u8], password: Option<&Secret>) -> Result<Contents> 
     {
         return Err(invalid("it is UTF-16 text; save it as plain text (ASCII or UTF-8)"));
     }
-    let is_pem = bytes.windows(BEGIN.len()).any(|window| window == BEGIN);
-    if is_pem {
-        // Text between the blocks may be in any encoding.
-        return read_pem(&Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()), password);
-    }
-    read_der(bytes, password)
+    // A key vault gives the content of a PKCS#12 file as base64, and so do those who put files into variables.
+    let decoded = pem::decode_base64(bytes);
+    let bytes = decoded.as_ref().map_or(bytes, |decoded| decoded.as_slice());
+    if pem::is_pem(bytes) { read_pem(bytes, password) } else { read_der(bytes, password) }
 }
 
 /// Takes the certificates of a PEM text, and no key.
 pub(crate) fn read_certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
     let mut certificates = Vec::new();
-    for block in pem::blocks(&String::from_utf8_lossy(bytes)) {
+    for block in pem::blocks(bytes) {
         let block = block.map_err(malformed)?;
         if is_certificate(block.label) {
             certificates.push(block.decode().map_err(malformed)?.to_vec());
@@ -52,7 +64,7 @@ pub(crate) fn read_certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
     Ok(certificates)
 }
 
-fn read_pem(text: &str, password: Option<&Secret>) -> Result<Contents> {
+fn read_pem(text: &[u8], password: Option<&Secret>) -> Result<Contents> {
     let mut contents = Contents::default();
     for block in pem::blocks(text) {
         let block = block.map_err(malformed)?;
@@ -61,13 +73,20 @@ fn read_pem(text: &str, password: Option<&Secret>) -> Result<Contents> {
                 contents.certificates.push(block.decode().map_err(malformed)?.to_vec());
                 continue;
             }
-            label if !label.ends_with("PRIVATE KEY") => continue,
-            _ if block.has_headers => return Err(invalid(OLD_ENCRYPTION)),
-            "RSA PRIVATE KEY" => block.decode().map_err(malformed)?,
-            "PRIVATE KEY" => unwrap_pkcs8(&block.decode().map_err(malformed)?)?,
-            "ENCRYPTED PRIVATE KEY" => decrypt_pkcs8(&block.decode().map_err(malformed)?, password)?,
-            "EC PRIVATE KEY" => return Err(not_rsa(Algorithm::EllipticCurve)),
-            "OPENSSH PRIVATE KEY" => {
+            label if !label.ends_with(b"PRIVATE KEY") => continue,
+            // The old form hashes the password once with MD5: a file that protects nothing.
+            _ if block.is_encrypted => {
+                return Err(invalid(concat!(
+                    "its private key is encrypted in OpenSSL's old form (Proc-Type: 4,ENCRYPTED), which is not read; \
+                     convert it: ",
+                    convert!()
+                )));
+            }
+            b"RSA PRIVATE KEY" => block.decode().map_err(malformed)?,
+            b"PRIVATE KEY" => unwrap_pkcs8(&block.decode().map_err(malformed)?)?,
+            b"ENCRYPTED PRIVATE KEY" => decrypt_pkcs8(&block.decode().map_err(malformed)?, password)?,
+            b"EC PRIVATE KEY" => return Err(not_rsa(Algorithm::EllipticCurve)),
+            b"OPENSSH PRIVATE KEY" => {
                 let advice = "convert it: ssh-keygen -p -m PKCS8 -f FILE";
                 return Err(invalid(format!("its private key is in OpenSSH's own form; {advice}")));
             }
@@ -101,10 +120,13 @@ use crate::pkcs12::read as read_pkcs12;
 
 #[cfg(not(feature = "pkcs12"))]
 fn read_pkcs12(_: &[u8], _: Option<&Secret>) -> Result<Contents> {
-    Err(invalid(
+    Err(invalid(if cfg!(feature = "encrypted") {
         "it is a PKCS#12 file, which this build cannot read; turn on the feature certificate-pkcs12, \
-         or convert it: openssl pkcs12 -in FILE -nodes -out NEW.pem",
-    ))
+         or convert it: openssl pkcs12 -in FILE -out NEW.pem"
+    } else {
+        "it is a PKCS#12 file, which this build cannot read; turn on the feature certificate-pkcs12, \
+         or store it without a password: openssl pkcs12 -nodes -in FILE -out NEW.pem"
+    }))
 }
 
 /// The `RSAPrivateKey` in a `PrivateKeyInfo` (RFC 5208).
@@ -138,21 +160,24 @@ fn decrypt_pkcs8(der: &[u8], password: Option<&Secret>) -> Result<Zeroizing<Vec<
         }
         decrypt(scheme, data, Password::new(text), &mut Work::default())
     };
-    let advice = "openssl pkcs8 -in FILE -topk8 -v2 aes-256-cbc -out NEW.pem, and append the certificate";
+    let advice = "openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW.pem \
+                  (with -provider legacy -provider default for old files), and append the certificates";
     let key = decrypt().map_err(|refusal| refusal.explain(has_password, advice))?;
     unwrap_pkcs8(&key)
 }
 
 #[cfg(not(feature = "encrypted"))]
 fn decrypt_pkcs8(_: &[u8], _: Option<&Secret>) -> Result<Zeroizing<Vec<u8>>> {
-    Err(invalid(
+    Err(invalid(concat!(
         "its private key is encrypted, which this build cannot read; turn on the feature certificate-encrypted, \
-         or store it without a password: openssl pkcs8 -in FILE -out NEW.pem, and append the certificate",
-    ))
+         or store it without a password: ",
+        convert!()
+    )))
 }
 
-fn is_certificate(label: &str) -> bool {
-    matches!(label, "CERTIFICATE" | "X509 CERTIFICATE")
+/// Whether this is one, also under the names that it had before RFC 7468, or has in OpenSSL alone.
+fn is_certificate(label: &[u8]) -> bool {
+    label.ends_with(b"CERTIFICATE")
 }
 
 pub(crate) fn not_rsa(algorithm: Algorithm) -> Error {
@@ -170,9 +195,3 @@ fn malformed(error: pem::Malformed) -> Error {
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
-
-const BEGIN: &[u8] = b"-----BEGIN ";
-
-/// The old form hashes the password once with MD5: a file that protects nothing.
-const OLD_ENCRYPTION: &str = "its private key is encrypted in OpenSSL's old form (Proc-Type: 4,ENCRYPTED), which is not read; \
-     convert it: openssl pkcs8 -topk8 -in FILE -out NEW.pem && openssl x509 -in FILE >> NEW.pem";

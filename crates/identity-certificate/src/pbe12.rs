@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     der::{OCTET_STRING, Reader},
-    pbe::{Password, Refusal, Work, cbc, cbc_with, rounds},
+    pbe::{Derivation, Password, Refusal, Work, cbc, cbc_with, rounds},
 };
 
 /// A scheme that derives with SHA-1.
@@ -92,7 +92,7 @@ pub(crate) fn derive(
     work: &mut Work,
 ) -> Result<(), Refusal> {
     let block = hash.block_len();
-    let rounds = work.take(rounds, out.len().div_ceil(hash.output_len()))?.get();
+    let rounds = work.take(Derivation::Pkcs12, rounds, out.len().div_ceil(hash.output_len()))?.get();
     let fill = |bytes: &[u8]| bytes.len().div_ceil(block) * block;
     // Both repeated to a multiple of the hash's block.
     let mut input = Zeroizing::new(Vec::with_capacity(fill(salt) + fill(password)));

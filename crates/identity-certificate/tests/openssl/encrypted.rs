@@ -71,7 +71,7 @@ fn what_is_encrypted_otherwise_is_refused_with_the_command_that_converts_it() {
         ("-v2prf hmacWithSHA224", "PBKDF2 with a hash"),
     ] {
         let message = refusal(with_password(&encrypt(&shop, options), PASSWORD));
-        assert!(message.contains(what) && message.contains("openssl pkcs8 -in FILE -topk8"), "{message}");
+        assert!(message.contains(what) && message.contains("openssl pkcs8 -topk8 -v2 aes-256-cbc"), "{message}");
     }
 }
 

@@ -9,9 +9,12 @@
     reason = "a test ends when it is not so, and works with real files"
 )]
 
+#[cfg(feature = "pkcs12")]
+mod crafted;
 #[cfg(feature = "encrypted")]
 mod encrypted;
 mod hostile;
+mod inputs;
 #[cfg(feature = "pkcs12")]
 mod pkcs12;
 mod refused;

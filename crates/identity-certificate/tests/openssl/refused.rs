@@ -236,26 +236,6 @@ fn certificates_outside_of_their_time_are_refused() {
     }
 }
 
-#[test]
-fn the_old_encryption_of_openssl_is_refused_with_the_command_that_converts_it() {
-    let Some(shop) = Workshop::open() else { return };
-    shop.run("rsa -in key.pem -traditional -aes256 -passout pass:x -out old.key");
-    let path = shop.join(&["old.key", "cert.pem"], "FILE");
-    let message = refusal(build(ClientCertificate::builder().certificate_path(&path).password("x")));
-    let (_, command) = message.split_once("convert it: ").unwrap();
-    assert_eq!(command, "openssl pkcs8 -topk8 -in FILE -out NEW.pem && openssl x509 -in FILE >> NEW.pem");
-    // The command works, here with the passwords that it would ask for.
-    shop.run("pkcs8 -topk8 -in FILE -out NEW.pem -passin pass:x -passout pass:y");
-    shop.run("x509 -in FILE -out rest.pem");
-    let new = shop.join(&["NEW.pem", "rest.pem"], "both.pem");
-    let result = build(ClientCertificate::builder().certificate_path(&new).password("y"));
-    if cfg!(feature = "encrypted") {
-        result.unwrap();
-    } else {
-        assert!(refusal(result).contains("turn on the feature certificate-encrypted"));
-    }
-}
-
 #[cfg(not(feature = "pkcs12"))]
 #[test]
 fn a_build_without_pkcs12_names_the_feature() {

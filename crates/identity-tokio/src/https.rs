@@ -17,6 +17,7 @@ use crate::{
     tls::{
         Failure, secure,
         trust::{Roots, Trust},
+        warn,
     },
     transport::{CONNECTING, DONE, Result, Via, WAITING, WAITING_AGAIN, no_connection, refused},
 };
@@ -131,7 +132,7 @@ impl Https {
 /// Says that a server could not be trusted also where a remembered token serves on, and nobody gets the error.
 fn tell(error: &TransportError) {
     if error.kind() == TransportErrorKind::Tls {
-        tracing::warn!(%error, "no secure connection");
+        warn(error, "no secure connection");
     }
 }
 

@@ -26,8 +26,8 @@ pub(crate) fn matches(list: &str, host: &str) -> bool {
 fn has_name(entry: &str, host: &str) -> bool {
     let entry = entry.strip_suffix('.').unwrap_or(entry);
     let entry = entry.strip_prefix('.').unwrap_or(entry);
-    let Some(at) = host.len().checked_sub(entry.len()).filter(|_| !entry.is_empty()) else { return false };
-    let (above, end) = host.as_bytes().split_at(at);
+    let at = host.len().checked_sub(entry.len()).filter(|_| !entry.is_empty());
+    let Some((above, end)) = at.and_then(|at| host.as_bytes().split_at_checked(at)) else { return false };
     end.eq_ignore_ascii_case(entry.as_bytes()) && above.last().is_none_or(|&b| b == b'.')
 }
 

@@ -1,6 +1,6 @@
 //! From a connection to a secure one, and what stood in the way.
 
-use std::{io, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use identity_core::http::{TransportError, TransportErrorKind};
 use rustls::{AlertDescription, CertificateError, Error, OtherError, pki_types::ServerName};
@@ -73,33 +73,18 @@ pub(crate) fn explain(reason: &Error, name: &str, help: Option<&str>) -> String 
 fn describe(reason: &Error, name: &str, help: Option<&str>) -> String {
     use CertificateError as C;
 
-    let certificate = match reason {
-        Error::InvalidCertificate(certificate) => certificate,
-        Error::PeerIncompatible(_) | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
-            return format!(
-                "the TLS handshake failed: {name} shares no version or cipher of TLS 1.2 or 1.3 ({reason})"
-            );
-        }
-        Error::AlertReceived(_) => return format!("the TLS handshake failed: {name} refused it ({reason})"),
-        other => return format!("the TLS handshake with {name} failed: {other}"),
+    let Error::InvalidCertificate(certificate) = reason else {
+        let what = match reason {
+            Error::PeerIncompatible(_) | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+                "it shares no version or cipher of TLS 1.2 or 1.3: "
+            }
+            Error::AlertReceived(_) => "it refused it: ",
+            _ => "",
+        };
+        return format!("the TLS handshake with {name} failed: {what}{reason}");
     };
-    match (certificate, help) {
-        (C::Other(OtherError(own)), _) => own.to_string(),
-        (C::BadSignature, None) => format!(
-            "{name} did not prove that it holds the key of its certificate; where it is pinned, an RSA key needs 2048 to 8192 bits"
-        ),
-        (C::BadSignature, Some(help)) => format!(
-            "the TLS certificate of {name} is signed by a key other than that of the root we know under this name: {help}"
-        ),
-        (C::UnknownIssuer, help) => {
-            format!("the TLS certificate of {name} comes from an unknown issuer: {}", help.unwrap_or_default())
-        }
-        (C::Expired | C::ExpiredContext { .. }, _) => {
-            format!("the TLS certificate of {name} has expired, or the local clock is ahead: {certificate}")
-        }
-        (C::NotValidYet | C::NotValidYetContext { .. }, _) => {
-            format!("the TLS certificate of {name} is not valid yet: is the local clock right? ({certificate})")
-        }
+    let (what, detail): (_, &dyn fmt::Display) = match (certificate, help) {
+        (C::Other(OtherError(own)), _) => return own.to_string(),
         (C::NotValidForNameContext { presented, .. }, _) => {
             let count = presented.len();
             let mut text = format!("the TLS certificate is for another name than {name}; its names ({count}):");
@@ -107,10 +92,26 @@ fn describe(reason: &Error, name: &str, help: Option<&str>) -> String {
                 text.push(' ');
                 text.push_str(one);
             }
-            text
+            return text;
         }
-        (other, _) => format!("the TLS certificate of {name} is not accepted: {other}"),
-    }
+        (C::BadSignature, None) => ("was not proved to be the server's: ", &"a pinned RSA key needs 2048 to 8192 bits"),
+        (C::BadSignature, Some(_)) => {
+            ("is signed by a key other than that of the root we know under this name: ", &help.unwrap_or_default())
+        }
+        (C::UnknownIssuer, _) => ("comes from an unknown issuer: ", &help.unwrap_or_default()),
+        (C::Expired | C::ExpiredContext { .. }, _) => ("has expired, or the local clock is ahead: ", certificate),
+        (C::NotValidYet | C::NotValidYetContext { .. }, _) => {
+            ("is not valid yet, or the local clock is behind: ", certificate)
+        }
+        _ => ("is not accepted: ", certificate),
+    };
+    format!("the TLS certificate of {name} {what}{detail}")
+}
+
+/// Logs what a program should know although it goes on, or is told to nobody.
+#[cold]
+pub(crate) fn warn(error: &dyn fmt::Display, what: &str) {
+    tracing::warn!(%error, "{what}");
 }
 
 /// How many of its names are shown of a certificate that has another one.

@@ -21,9 +21,9 @@ use rustls::{
 };
 use tokio::time::Instant;
 
-use super::pinned;
 #[cfg(feature = "tls-native-roots")]
 use super::system;
+use super::{pinned, warn};
 use crate::{
     env::ProcessEnv,
     transport::{Result, refused},
@@ -205,11 +205,11 @@ impl Trust {
             Ok(base) => base,
             Err(lack) if known.added.is_empty() => {
                 return Err(refused(format!(
-                    "{lack}: install the system's package of root certificates, point SSL_CERT_FILE at a file of them, add a CA file, or, in a scratch container, use Roots::Webpki (feature `tls-webpki-roots`)"
+                    "{lack}: install ca-certificates, point SSL_CERT_FILE at a file of roots, add a CA file, or use Roots::Webpki (feature `tls-webpki-roots`)"
                 )));
             }
             Err(lack) => {
-                tracing::warn!("{lack}: only what was added is trusted");
+                warn(&lack, UNREADABLE);
                 (Vec::new(), format!("; {lack}"))
             }
         };
@@ -228,7 +228,7 @@ impl Trust {
         known.stamps = stamps;
         match self.added() {
             Ok(added) => known.added = added,
-            Err(error) => keeps(&error),
+            Err(error) => warn(&error, UNREADABLE),
         }
         let Some(current) = &mut known.current else { return };
         let old = &current.store.roots;
@@ -237,7 +237,7 @@ impl Trust {
             current.loaded = Instant::now();
             match self.base() {
                 Ok(new) => base = new,
-                Err(error) => keeps(&error),
+                Err(error) => warn(&error, UNREADABLE),
             }
         }
         match Current::new(base, &known.added) {
@@ -246,7 +246,7 @@ impl Trust {
                 current.settings.retire();
                 *current = Current { loaded: current.loaded, ..new };
             }
-            Err(error) => keeps(&error.to_string()),
+            Err(error) => warn(&error, UNREADABLE),
         }
     }
 
@@ -312,7 +312,7 @@ impl Trust {
         }
         let mut store = RootCertStore::empty();
         add_pem(&mut store, pem.as_bytes()).map_err(|why| refused(format!("the exclusive roots: {why}")))?;
-        let help = "the request trusts its own roots and no others";
+        let help = "the request trusts its own roots only";
         let settings = Settings::new(config(Arc::new(store))?, false, Some(help.to_owned()));
         if known.only.len() >= MAX_EXCLUSIVE {
             known.only.remove(0).1.retire();
@@ -354,11 +354,6 @@ impl Stamp {
     }
 }
 
-#[cold]
-fn keeps(error: &str) {
-    tracing::warn!(error, "the roots have changed, but stay as they were");
-}
-
 fn config(store: Arc<RootCertStore>) -> Result<Arc<ClientConfig>> {
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
@@ -390,6 +385,9 @@ fn add_pem(store: &mut RootCertStore, pem: &[u8]) -> std::result::Result<(), Str
     }
     Ok(())
 }
+
+/// What is logged of a failure to read roots.
+const UNREADABLE: &str = "roots cannot be read; those in force stay";
 
 /// The longest CA file, in bytes. The system's own bundles have a quarter of it.
 pub(crate) const CA_FILE_LIMIT: usize = 1024 * 1024;

@@ -22,6 +22,9 @@ use crate::{
 /// What is not set is as [`platform()`](crate::platform) has it. Credentials share connections, limits and gates if they
 /// share the platform; make one and clone it.
 ///
+/// What to do in [containers without a system](crate#containers-without-a-system-from-scratch) and in
+/// [corporate networks](crate#corporate-networks) is told at the crate.
+///
 /// ```no_run
 /// # fn main() -> Result<(), identity_core::Error> {
 /// let platform = identity_tokio::TransportOptions::new()

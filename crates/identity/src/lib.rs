@@ -82,7 +82,7 @@
 //! | `msi` | `ManagedIdentityCredential`: IMDS, App Service, Functions, Container Apps, Azure Arc, Azure ML, Cloud Shell; with `workload` also token exchange; `platform()` | tokio, hyper, tracing; no TLS, no C |
 //! | `dns` | endpoints that are names other than `localhost` | 25 KB; comes with everything that has TLS |
 //! | `msi-service-fabric` | Service Fabric as a source of managed identity | rustls and ring, which build C and assembly |
-//! | `client-secret` | `ClientSecretCredential` | rustls and ring: a whole program has 1.70 MB and 31 crates |
+//! | `client-secret` | `ClientSecretCredential` | rustls and ring: a whole program has 1.72 MB and 31 crates |
 //! | `client-assertion` | `ClientAssertionCredential`, `TokenAssertion` | the same |
 //! | `workload` | `WorkloadIdentityCredential` | the same |
 //! | `pipelines` | `AzurePipelinesCredential`, `GithubActionsCredential` | the same |

@@ -89,9 +89,9 @@
 //! | `certificate` | `CertificateCredential`, `Signer` | the same and 30 KB |
 //! | `certificate-encrypted` | private keys with a password | 31 KB, 9 crates |
 //! | `certificate-pkcs12` | PKCS#12 files; brings `certificate-encrypted` | 18 KB, 1 crate |
-//! | `tls-native-roots` | `https` servers are trusted by the system's roots | 2 crates |
+//! | `tls-native-roots` | `https` servers are trusted by the system's roots, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` in their place | 2 crates |
 //! | `tls-webpki-roots` | Mozilla's roots, compiled in: `TransportOptions::new().roots(Roots::Webpki)` | 70 KB |
-//! | `proxy` | proxies for Entra ID, by `HTTPS_PROXY` and `NO_PROXY` or by `TransportOptions` | 15 KB |
+//! | `proxy` | proxies for Entra ID, by `HTTPS_PROXY` and `NO_PROXY` or by `TransportOptions`; Basic authentication only | 12 KB |
 //! | `full` | everything above | |
 //!
 //! Every credential of Entra ID speaks `https` and so needs roots to trust by: `tls-native-roots`, or `tls-webpki-roots` in

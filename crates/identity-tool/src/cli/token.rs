@@ -233,7 +233,7 @@ pub(crate) struct TransportArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Vec<PathBuf>,
 
-    /// Whose roots to trust: the system's [env: SSL_CERT_FILE, SSL_CERT_DIR] or those of Mozilla that are built in
+    /// Whose roots to trust: the system's [env: SSL_CERT_FILE, SSL_CERT_DIR, in their place] or those of Mozilla that are built in
     #[arg(long, value_name = "ROOTS", value_enum)]
     pub(crate) roots: Option<RootsName>,
 

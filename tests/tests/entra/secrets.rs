@@ -110,7 +110,7 @@ fn a_server_that_proves_nothing_gets_nothing_and_costs_no_token_that_is_remember
     let mut requests = 0;
     for (certificate, words) in [
         (ServerCertificate::Expired, &["has expired", "local clock is ahead"][..]),
-        (ServerCertificate::NotYetValid, &["is not valid yet", "is the local clock right?"]),
+        (ServerCertificate::NotYetValid, &["is not valid yet", "local clock is behind"]),
         (ServerCertificate::OtherName, &["is for another name than", "other.emulator.example"]),
         (ServerCertificate::SelfSigned, &["comes from an unknown issuer", "CA file"]),
     ] {

@@ -78,7 +78,7 @@ fn describe(reason: &Error, name: &str, help: Option<&str>) -> String {
             Error::PeerIncompatible(_) | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
                 "it shares no version or cipher of TLS 1.2 or 1.3: "
             }
-            Error::AlertReceived(_) => "it refused it: ",
+            Error::AlertReceived(_) => "the server refused it: ",
             _ => "",
         };
         return format!("the TLS handshake with {name} failed: {what}{reason}");

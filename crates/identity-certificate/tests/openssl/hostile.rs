@@ -84,14 +84,14 @@ fn no_changed_byte_of_a_file_does_harm() {
             state as usize
         };
         let mut refused = 0;
-        for _ in 0..10_000 {
+        for _ in 0..1_000 {
             let mut changed = bytes.clone();
             let at = next() % changed.len();
             changed[at] = next() as u8;
             let what = format!("{name} with byte {at} set to {}", changed[at]);
             refused += usize::from(!try_one(&platform, &what, &changed));
         }
-        assert!(refused > 1_000, "{name}: {refused}");
+        assert!(refused > 100, "{name}: {refused}");
     }
 }
 

@@ -114,7 +114,7 @@ fn nothing_stays_in_memory() {
         let all = found(&patterns);
         assert!(all.iter().all(|(_, count)| *count == 0), "{kind}: {all:?}");
     }
-    // What is not wiped is found.
+    // What is not wiped is found, perhaps more than once: what is read of the memory lies in it.
     let shown = fs::read(shop.path("own.der")).unwrap();
-    assert_eq!(found(&[exponent("d", 300)]), [("d", 1)], "{}", shown.len());
+    assert!(found(&[exponent("d", 300)])[0].1 > 0, "{}", shown.len());
 }

@@ -37,15 +37,24 @@ impl AppClient {
     #[inline]
     pub fn get<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
         match self.client.tenant(options) {
-            // Tenants are the same in any case, and so is what is remembered.
-            Ok(tenant) if tenant.bytes().any(|b| b.is_ascii_uppercase()) => {
-                TokenFuture::pending(
-                    async move { self.cache.get(scopes, &tenant.to_ascii_lowercase(), "", options).await },
-                )
-            }
-            Ok(tenant) => self.cache.get(scopes, tenant, "", options),
+            Ok("") => self.cache.get(scopes, "", "", options),
+            Ok(tenant) => self.get_of(tenant, scopes, options),
             Err(error) => TokenFuture::ready(Err(error.with_credential(self.name))),
         }
+    }
+
+    /// Of another tenant than the client's own: tenants are the same in any case, and so is what is remembered.
+    #[inline(never)]
+    fn get_of<'a>(
+        &'a self,
+        tenant: &'a str,
+        scopes: &'a [&'a str],
+        options: Option<&'a TokenRequestOptions>,
+    ) -> TokenFuture<'a> {
+        if !tenant.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.cache.get(scopes, tenant, "", options);
+        }
+        TokenFuture::pending(async move { self.cache.get(scopes, &tenant.to_ascii_lowercase(), "", options).await })
     }
 }
 

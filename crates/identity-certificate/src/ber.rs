@@ -110,6 +110,19 @@ mod tests {
     }
 
     #[test]
+    fn the_buffer_is_not_outgrown() {
+        let string = |len: u32| [&[0x04, 0x84][..], &len.to_be_bytes(), &vec![7; len as usize]].concat();
+        let parts = |len| [&[0x24, 0x80], &string(len)[..], &string(len), &[0, 0]].concat();
+        for content in [vec![], [0x30, 0x80, 0, 0].repeat(1000), string(100), parts(70_000), string(250_000)] {
+            for depth in 0..MAX_DEPTH - 2 {
+                let ber = [[0x30, 0x80].repeat(depth), content.clone(), [0, 0].repeat(depth)].concat();
+                let der = to_der(&ber).unwrap();
+                assert_eq!(der.capacity(), ber.len() + ber.len() / 8 + 16, "{} in {depth}", content.len());
+            }
+        }
+    }
+
+    #[test]
     fn what_does_not_end_or_nests_without_end_is_refused() {
         for bad in [
             &[0x30, 0x80][..],

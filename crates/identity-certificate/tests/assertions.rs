@@ -157,6 +157,24 @@ fn only_so_many_assertions_are_remembered() {
 }
 
 #[test]
+fn what_is_being_signed_is_not_forgotten_for_others() {
+    let clock = clock();
+    let vault = Vault::new(&clock, None);
+    let certificate = in_vault(&clock, &vault);
+    let endpoints: Vec<_> = (0..17).map(|number| format!("https://host/{number}/token")).collect();
+    Sim::new(&clock).run(async {
+        let now = clock.now().wall;
+        let get = async |number: usize| prove(&certificate, &request(&endpoints[number], now)).await.unwrap();
+        for number in 0..15 {
+            get(number).await;
+        }
+        // The first 15 are remembered, which leaves room for one.
+        let last = join_all([15, 16, 15, 16].map(get)).await;
+        assert!(last[0] == last[2] && last[1] == last[3] && vault.count() == 17);
+    });
+}
+
+#[test]
 fn what_a_signer_gives_is_checked_and_what_it_says_is_passed_on() {
     let clock = clock();
     let refused = Error::new(identity_core::ErrorKind::CredentialUnavailable, "the vault is closed");

@@ -24,6 +24,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use ring::digest;
 
@@ -100,6 +102,9 @@ fn put<T>(list: &mut Vec<T>, entry: T, is_same: impl Fn(&T, &T) -> bool) {
     }
 }
 
+/// How long a file may be between being emptied and being written, before it counts as bad.
+const SAVING: Duration = Duration::from_millis(100);
+
 /// The directory of a running emulator.
 pub(crate) struct Store {
     path: Option<PathBuf>,
@@ -144,13 +149,21 @@ impl Store {
     pub(crate) fn now(&self) -> Result<Arc<Directory>, String> {
         let mut state = lock(&self.now);
         if let Some(path) = &self.path {
-            let text = read(path);
+            let mut text = read(path);
             // By content: the time of a file says little, and another file may be moved to its place.
-            let found = text.as_deref().ok().map(hash);
+            let mut found = text.as_deref().ok().map(hash);
             if found.is_none() || found != state.hash {
+                let first = found.is_some() || state.hash.is_some();
+                let mut directory = text.and_then(|text| self.parsed_again(path, &text, &state));
+                if directory.is_err() && first {
+                    // Who saves a file empties it, then writes: what is bad now may be good in a moment.
+                    thread::sleep(SAVING);
+                    text = read(path);
+                    found = text.as_deref().ok().map(hash);
+                    directory = text.and_then(|text| self.parsed_again(path, &text, &state));
+                }
                 state.hash = found;
-                let read = text.and_then(|text| self.parsed_again(path, &text, &state));
-                match read {
+                match directory {
                     Ok(directory) => (state.directory, state.error) = (Arc::new(directory), None),
                     Err(error) => state.error = Some(error.to_string()),
                 }

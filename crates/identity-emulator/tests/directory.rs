@@ -13,6 +13,8 @@ mod common;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use common::{builder, control, fields, refusal, token, variable};
 use identity_emulator::{
@@ -80,6 +82,25 @@ fn edits_count_at_once_and_mistakes_are_named_until_they_are_repaired() {
     fs::write(&path, text("third")).unwrap();
     assert_eq!((emulator.directory_error(), ask("third")), (None, 200));
     assert_eq!(status(&emulator, HOME, kept, "kept", "https://vault.azure.net/.default").0, 200);
+}
+
+#[test]
+fn a_file_that_is_being_saved_is_not_a_mistake() {
+    let path = file(&text("one"));
+    let emulator = builder().directory(&path).start_in_background().unwrap();
+    let ask = |secret: &str| status(&emulator, HOME, CLIENT, secret, "https://vault.azure.net/.default").0;
+    fs::write(&path, "").unwrap();
+    let saving = thread::spawn({
+        let path = path.clone();
+        move || {
+            thread::sleep(Duration::from_millis(1));
+            fs::write(path, text("second")).unwrap();
+        }
+    });
+    assert_eq!(ask("second"), 200);
+    saving.join().unwrap();
+    fs::write(&path, "").unwrap();
+    assert_eq!(ask("second"), 500);
 }
 
 #[test]

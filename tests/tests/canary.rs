@@ -77,6 +77,7 @@ fn printed() -> Vec<(&'static str, String)> {
         cae: false,
         claims: None,
         context: CallContext::Alone,
+        evidence: Some(CANARY.into()),
         current: Some(token),
     };
     show("cache::Ask", &ask);

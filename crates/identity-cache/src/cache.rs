@@ -1,8 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use identity_core::{
-    AccessToken, CallContext, Clock, Error, ErrorKind, Moment, Platform, Result, TokenFuture, TokenRequestOptions,
-    gate::timeout,
+    AccessToken, CallContext, Clock, Error, ErrorKind, Moment, Platform, Result, Secret, TokenFuture,
+    TokenRequestOptions, gate::timeout,
 };
 use tracing::{debug, warn};
 
@@ -95,7 +95,33 @@ impl TokenCache {
         {
             return TokenFuture::ready(Ok(token));
         }
-        self.miss(scopes, tenant, subject, options)
+        self.miss(scopes, tenant, subject, None, options)
+    }
+
+    /// The same for one of several users: `subject` is the hash of `evidence`, which a request shows to the service. It is
+    /// kept only as long as a request is under way.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`get`](Self::get).
+    pub fn get_for<'a>(
+        &'a self,
+        scopes: &'a [&'a str],
+        tenant: &'a str,
+        subject: &'a str,
+        evidence: &'a Secret,
+        options: Option<&'a TokenRequestOptions>,
+    ) -> TokenFuture<'a> {
+        let is_plain = options.is_none_or(|options| options.claims().is_none());
+        let cae = options.is_some_and(TokenRequestOptions::is_cae_enabled);
+        if is_plain && let Some(token) = self.0.hit(scopes, tenant, subject, cae) {
+            return TokenFuture::ready(Ok(token));
+        }
+        self.miss(scopes, tenant, subject, Some(evidence), options)
     }
 
     /// Apart from [`get`](Self::get), so that a hit builds no `Lookup`: a sixth of its instructions.
@@ -105,6 +131,7 @@ impl TokenCache {
         scopes: &'a [&'a str],
         tenant: &'a str,
         subject: &'a str,
+        evidence: Option<&'a Secret>,
         options: Option<&'a TokenRequestOptions>,
     ) -> TokenFuture<'a> {
         self.0.miss(Lookup {
@@ -114,6 +141,7 @@ impl TokenCache {
             cae: options.is_some_and(TokenRequestOptions::is_cae_enabled),
             claims: options.and_then(TokenRequestOptions::claims),
             context: options.map_or(CallContext::Alone, TokenRequestOptions::context),
+            evidence,
         })
     }
 
@@ -199,7 +227,7 @@ impl Inner {
             // One that this runtime has not driven yet is not joined by another.
             let waits = |flight: &Arc<Flight>| flight.claims.is_none() && Some(flight.runtime) == runtime;
             start = (runtime.filter(|_| !node.flights.iter().any(waits)))
-                .map(|runtime| node.start(None, lookup.context, runtime, order, now));
+                .map(|runtime| node.start(&Lookup { claims: None, ..*lookup }, runtime, order, now));
             self.publish(node, entry.with_life(life));
         } else {
             self.front.set(entry.key.slot, &entry);
@@ -319,7 +347,7 @@ impl Inner {
         };
         let evicted = |entry: &Arc<Entry>| self.front.clear(entry.key.slot, entry);
         let node = state.find_or_insert(lookup, hash, self.options.capacity, &evicted);
-        let start = node.start(lookup.claims, lookup.context, runtime, order, &now);
+        let start = node.start(lookup, runtime, order, &now);
         let waiter = Waiter::new(&start.flight, Arc::downgrade(self), old.is_some());
         drop(state);
         match self.launch(start) {

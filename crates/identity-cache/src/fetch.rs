@@ -41,6 +41,8 @@ pub struct Ask {
     pub claims: Option<String>,
     /// See [`Lookup::context`].
     pub context: CallContext,
+    /// See [`Lookup::evidence`].
+    pub evidence: Option<Secret>,
     /// The token that is remembered under the same key, if any: what a refresh or an answer to a challenge replaces.
     pub current: Option<AccessToken>,
 }

@@ -1,4 +1,4 @@
-use identity_core::CallContext;
+use identity_core::{CallContext, Secret};
 
 use crate::front::SLOTS;
 
@@ -18,6 +18,8 @@ pub struct Lookup<'a> {
     pub claims: Option<&'a str>,
     /// How patient the caller is; never part of the key.
     pub context: CallContext,
+    /// What the subject is the hash of, where a request needs it; never part of the key.
+    pub evidence: Option<&'a Secret>,
 }
 
 /// The owned form of a [`Lookup`]'s key part.
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
 
     fn lookup<'a>(scopes: &'a [&'a str], tenant: &'a str, subject: &'a str, cae: bool) -> Lookup<'a> {
-        Lookup { scopes, tenant, subject, cae, claims: None, context: CallContext::Alone }
+        Lookup { scopes, tenant, subject, cae, claims: None, context: CallContext::Alone, evidence: None }
     }
 
     #[test]

@@ -351,7 +351,7 @@ fn wait_until_idle(tasks: &Tasks) {
 }
 
 fn lookup<'a>(scopes: &'a [&'a str], claims: Option<&'a str>) -> Lookup<'a> {
-    Lookup { scopes, tenant: "", subject: "", cae: false, claims, context: CallContext::Alone }
+    Lookup { scopes, tenant: "", subject: "", cae: false, claims, context: CallContext::Alone, evidence: None }
 }
 
 /// Time that stands still; no deadline is ever reached.

@@ -138,26 +138,20 @@ pub(crate) struct Start {
 
 impl Node {
     /// Puts a flight on the list.
-    pub(crate) fn start(
-        &mut self,
-        claims: Option<&str>,
-        context: CallContext,
-        runtime: RuntimeId,
-        order: u64,
-        now: &Moment,
-    ) -> Start {
+    pub(crate) fn start(&mut self, lookup: &Lookup<'_>, runtime: RuntimeId, order: u64, now: &Moment) -> Start {
         let key = Arc::clone(&self.key);
         let ask = Ask {
             scopes: key.scopes.clone(),
             tenant: key.tenant.clone(),
             subject: key.subject.clone(),
             cae: key.cae,
-            claims: claims.map(str::to_owned),
-            context,
+            claims: lookup.claims.map(str::to_owned),
+            context: lookup.context,
+            evidence: lookup.evidence.cloned(),
             current: self.entry.as_ref().map(|entry| entry.token.clone()),
         };
-        let flight =
-            Arc::new(Flight { key, claims: ask.claims.clone(), context, runtime, order, cell: Mutex::default() });
+        let (claims, context) = (ask.claims.clone(), ask.context);
+        let flight = Arc::new(Flight { key, claims, context, runtime, order, cell: Mutex::default() });
         self.flights.push(Arc::clone(&flight));
         // In the last 30 s of a token's life a new one is worth waiting for, but not longer than the old one is of use:
         // half of that time, or of what is left of it.
@@ -184,8 +178,11 @@ impl Node {
         let wait = match error.kind() {
             // Or for as long as the service itself forbids to ask.
             ErrorKind::AuthenticationFailed => permanent.max(error.retry_after().unwrap_or_default()),
-            // An answer that there is none. Whether anyone answers at all is for the credential to remember.
-            ErrorKind::CredentialUnavailable if error.http_status().is_some() => permanent,
+            // An answer that there is none, or none without the person. Whether anyone answers at all is for the credential
+            // to remember.
+            ErrorKind::CredentialUnavailable | ErrorKind::AuthenticationRequired if error.http_status().is_some() => {
+                permanent
+            }
             ErrorKind::Transport | ErrorKind::Protocol => {
                 Duration::from_secs(1 << count.min(4)).min(FAILURE_LAST).max(error.retry_after().unwrap_or_default())
             }

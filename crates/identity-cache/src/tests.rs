@@ -166,7 +166,7 @@ impl World {
 }
 
 fn lookup<'a>(scopes: &'a [&'a str]) -> Lookup<'a> {
-    Lookup { scopes, tenant: "", subject: "", cae: false, claims: None, context: CallContext::Alone }
+    Lookup { scopes, tenant: "", subject: "", cae: false, claims: None, context: CallContext::Alone, evidence: None }
 }
 
 const fn secs(seconds: u64) -> Duration {

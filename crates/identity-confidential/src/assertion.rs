@@ -200,7 +200,8 @@ impl fmt::Debug for ClientAssertionCredentialBuilder {
     }
 }
 
-struct Callback(Arc<dyn Assertion>);
+/// Proves by the assertions that the program gets.
+pub(crate) struct Callback(pub(crate) Arc<dyn Assertion>);
 
 impl ClientAuthentication for Callback {
     fn prove<'a>(&'a self, request: &'a ProofRequest<'a>) -> BoxFuture<'a, Result<Proof>> {

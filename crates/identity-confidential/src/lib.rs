@@ -14,6 +14,7 @@
 //!
 //! # Features
 //!
+//! - `on-behalf-of`: [`OnBehalfOfClient`] and [`OnBehalfOfCredential`], for services that act for their users.
 //! - `tokio`: `build()` on the builders, for programs on tokio; brings TLS (rustls with ring).
 //!
 //! # Security
@@ -23,11 +24,17 @@
 #![forbid(unsafe_code)]
 
 mod assertion;
+#[cfg(feature = "on-behalf-of")]
+mod on_behalf_of;
 mod secret;
 
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "on-behalf-of")]
+pub use self::on_behalf_of::{
+    OnBehalfOfClient, OnBehalfOfClientBuilder, OnBehalfOfCredential, OnBehalfOfCredentialBuilder,
+};
 pub use self::{
     assertion::{
         Assertion, AssertionRequest, ClientAssertionCredential, ClientAssertionCredentialBuilder, TokenAssertion,
@@ -42,4 +49,10 @@ const _: () = {
     credential::<ClientAssertionCredential>();
     assert!(size_of::<ClientSecretCredential>() == size_of::<usize>());
     assert!(size_of::<ClientAssertionCredential>() == size_of::<usize>());
+    #[cfg(feature = "on-behalf-of")]
+    {
+        credential::<OnBehalfOfCredential>();
+        assert!(size_of::<OnBehalfOfCredential>() == size_of::<usize>());
+        assert!(size_of::<OnBehalfOfClient>() == size_of::<usize>());
+    }
 };

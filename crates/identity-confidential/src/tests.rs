@@ -10,7 +10,11 @@ use identity_core::{
     TokenRequestOptions,
     fakes::{FakeClock, FakeEnv, FakeTransport, Sim, json, platform},
     http::Response,
+    text,
 };
+
+#[cfg(feature = "on-behalf-of")]
+mod on_behalf_of;
 
 use crate::{Assertion, AssertionRequest, ClientAssertionCredential, TokenAssertion};
 

@@ -23,6 +23,8 @@ pub struct RetryPolicy {
     pub jitter: bool,
     /// The time for everything: requests, waits and queueing.
     pub budget: Duration,
+    /// Whether the request holds something that is good for one use: it is sent again only if nothing of it was written.
+    pub once: bool,
     /// How a [`Verdict::Upgrading`] is waited out, where the endpoint has that state.
     pub upgrade: Option<UpgradePolicy>,
 }
@@ -50,6 +52,7 @@ impl RetryPolicy {
         cap: Duration::from_secs(8),
         jitter: false,
         budget: Duration::from_secs(45),
+        once: false,
         upgrade: Some(UpgradePolicy {
             every: Duration::from_secs(10),
             until: Duration::from_secs(80),
@@ -66,6 +69,7 @@ impl RetryPolicy {
         cap: Duration::from_secs(8),
         jitter: true,
         budget: Duration::from_secs(45),
+        once: false,
         upgrade: None,
     };
 }
@@ -185,12 +189,14 @@ pub async fn send(
                 Failure { verdict: Verdict::Retry, retry_after: None, result: Err(error) }
             }
         };
+        // Nor is one try that may not be repeated a reason to turn others away.
+        had_time &= !(policy.once && failure.was_written());
         let wait = match (failure.verdict, policy.upgrade) {
             (Verdict::Upgrading, Some(upgrade)) => {
                 budget = upgrade.budget;
                 (elapsed() + upgrade.every <= upgrade.until).then_some(upgrade.every)
             }
-            _ if retries >= policy.retries || is_last_chance => None,
+            _ if retries >= policy.retries || is_last_chance || policy.once && failure.was_written() => None,
             _ => {
                 retries += 1;
                 // A server that names no time, or none worth the name, is not asked again at once.
@@ -215,6 +221,14 @@ struct Failure {
     verdict: Verdict,
     retry_after: Option<Duration>,
     result: Result<Response, crate::http::TransportError>,
+}
+
+impl Failure {
+    /// Whether the server may have seen the request.
+    fn was_written(&self) -> bool {
+        use TransportErrorKind::{Connect, ConnectTimeout, Dns};
+        !self.result.as_ref().is_err_and(|error| matches!(error.kind(), Connect | ConnectTimeout | Dns))
+    }
 }
 
 /// The gate is closed, if there is one.

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use identity_cache::{Ask, Fetch, Fetched, Lookup, TokenCache};
 use identity_core::{BoxFuture, Result, TokenFuture, TokenRequestOptions, check};
 
-use crate::client::{Client, Grant};
+use crate::{client::Client, grant::Grant};
 
 /// A client that gets tokens for the application itself, and remembers them. Clones share what is remembered.
 #[derive(Clone)]
@@ -85,6 +85,6 @@ impl Fetch for AppFetch {
     }
 
     fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>> {
-        Box::pin(async move { self.client.request(&Grant::client_credentials(), &ask).await })
+        Box::pin(async move { Ok(self.client.request(&Grant::client_credentials(), &ask).await?.fetched) })
     }
 }

@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use identity_cache::{Ask, CacheOptions, Fetched};
+use identity_cache::{Ask, CacheOptions};
 use identity_core::{
-    Error, ErrorKind, Platform, Result, Secret, TokenRequestOptions,
+    Error, ErrorKind, Platform, Result, TokenRequestOptions,
     date::parse_http_date,
     expiry::unix_seconds,
     gate::{self, Gate},
@@ -25,6 +25,7 @@ use crate::{
     authority::{Authority, check_ids, is_adfs},
     claims,
     discovery::{self, Discovery},
+    grant::{self, Grant, Granted},
     options::ClientOptions,
     outcome::{self, Circumstances},
     region::Region,
@@ -50,21 +51,6 @@ pub struct Client {
     gates: Mutex<Vec<(String, Gate)>>,
     /// How many seconds the service's clock was ahead of this machine's when it last mattered.
     skew: AtomicI64,
-}
-
-/// What is presented in exchange for a token.
-#[derive(Debug)]
-pub struct Grant<'a> {
-    kind: &'static str,
-    parameters: Vec<(&'static str, &'a Secret)>,
-}
-
-impl Grant<'_> {
-    /// Nothing but the client's own proof: a token for the application itself.
-    #[must_use]
-    pub fn client_credentials() -> Self {
-        Self { kind: CLIENT_CREDENTIALS, parameters: Vec::new() }
-    }
 }
 
 impl Client {
@@ -174,12 +160,23 @@ impl Client {
     /// - [`ErrorKind::Transport`] if no answer came, or none but "later", after retries.
     /// - [`ErrorKind::Protocol`] for an answer that is none, too large, or a redirect.
     /// - Whatever the client authentication and the route say.
-    pub async fn request(&self, grant: &Grant<'_>, ask: &Ask) -> Result<Fetched> {
+    /// - [`ErrorKind::AuthenticationRequired`] if a person has to do something before there can be a token for them:
+    ///   [`Error::claims`] is what they are to be asked for, [`Error::scopes`] what for.
+    pub async fn request(&self, grant: &Grant<'_>, ask: &Ask) -> Result<Granted> {
+        self.request_within(grant, ask, RetryPolicy::ENTRA.budget).await
+    }
+
+    /// The same within `budget`, for flows that ask more than once.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    pub async fn request_within(&self, grant: &Grant<'_>, ask: &Ask, budget: Duration) -> Result<Granted> {
         let tenant = if ask.tenant.is_empty() { self.tenants.own() } else { &ask.tenant };
         let clock = self.platform.clock().as_ref();
         let start = clock.now().monotonic;
         // By the clock that nobody sets, for the other one may be set right meanwhile.
-        let left = || RetryPolicy::ENTRA.budget.saturating_sub(clock.now().monotonic.saturating_duration_since(start));
+        let left = || budget.saturating_sub(clock.now().monotonic.saturating_duration_since(start));
         if let (true, Some(authentication)) =
             (self.discovery.is_some() || self.region.is_detected(), &self.authentication)
         {
@@ -191,13 +188,12 @@ impl Client {
             discovery.confirm(&self.platform, &gate, &self.authority, tenant, left).await?;
         }
         // Only applications' own tokens come from regions. Source: msal 1.39.0, `application.py`.
-        let is_regional = grant.kind == CLIENT_CREDENTIALS;
-        let region = if is_regional { self.region.find(&self.platform).await } else { None };
+        let region = if grant.is_user { None } else { self.region.find(&self.platform).await };
         let regional = region.map(|region| self.authority.in_region(&region));
         let endpoint = regional.as_ref().unwrap_or(&self.authority).token_endpoint(tenant);
         let request_id = text::uuid(self.platform.random().as_ref());
         let claims = claims::merge(ask.claims.as_deref(), ask.cae);
-        let scope = ask.scopes.join(" ");
+        let scope = grant::scope(&ask.scopes, grant.is_user);
         let mut retries = RetryPolicy::ENTRA.retries;
         let mut refused: Option<(Proof, Error)> = None;
         loop {
@@ -243,21 +239,23 @@ impl Client {
                 ("client_info", "1"),
             ];
             form.extend(claims.as_deref().map(|claims| ("claims", claims)));
-            form.extend(grant.parameters.iter().map(|(name, value)| (*name, value.expose())));
+            form.extend(&grant.open);
+            form.extend(grant.secret.iter().map(|(name, value)| (*name, value.expose())));
             form.extend(proof.iter().flat_map(|proof| proof.parameters()));
             request.body = Some(text::form(&form).into());
-            let policy = RetryPolicy { budget: left(), retries, ..RetryPolicy::ENTRA };
+            let policy = RetryPolicy { budget: left(), retries, once: grant.is_once, ..RetryPolicy::ENTRA };
             let answer = retry::send(platform, &gate, &policy, &request, &outcome::verdict)
                 .await
                 .map_err(|error| name_origin(error, request.origin()).with_ids(Some(request_id.clone()), None))?;
             let now = clock.now();
-            let hidden = grant.parameters.iter().map(|(_, value)| value.expose());
+            let hidden = grant.secret.iter().map(|(_, value)| value.expose());
             let hidden = hidden.chain(proof.iter().map(|proof| proof.secret().expose()));
             let circumstances = Circumstances {
                 origin: request.origin(),
                 request_id: &request_id,
                 scopes: &ask.scopes,
                 wants_all_scopes: self.options.wants_all_scopes,
+                is_user: grant.is_user,
                 hidden: hidden.chain(ask.current.iter().map(|token| token.secret())).collect(),
                 assertion_expired: proof.as_ref().and_then(|proof| proof.expires_on()).and_then(|expires| {
                     u64::try_from(unix_seconds(now.wall)?.checked_sub(expires)?).ok().filter(|seconds| *seconds > 0)
@@ -265,10 +263,11 @@ impl Client {
                 now,
             };
             let error = match outcome::judge(&answer, &circumstances) {
-                Ok(fetched) => return Ok(fetched),
+                Ok(granted) => return Ok(granted),
                 Err(error) => error,
             };
-            if error.entra_codes().contains(&outcome::LOOP) {
+            // One person's loop is not everybody's.
+            if error.entra_codes().contains(&outcome::LOOP) && !grant.is_user {
                 gate.forbid(&now, &error, outcome::LOOP_PAUSE);
             }
             // Another try is worth it once, and within the same limits.
@@ -334,7 +333,6 @@ fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
-const CLIENT_CREDENTIALS: &str = "client_credentials";
 /// `AADSTS700024`: the client assertion is not within its valid time range.
 const OUTSIDE_OF_ITS_TIME: u32 = 700_024;
 /// The most requests under way to one authority. Source: our choice.

@@ -31,8 +31,10 @@ mod claims;
 mod client;
 mod discovery;
 mod env;
+mod grant;
 mod options;
 mod outcome;
+mod refresh;
 mod region;
 mod route;
 mod tenant;
@@ -44,7 +46,9 @@ pub use self::{
     app::AppClient,
     auth::{ClientAuthentication, ClientSecret, Proof, ProofRequest},
     authority::{AzureAuthorityHosts, KnownAuthorities},
-    client::{Client, Grant},
+    client::Client,
+    grant::{Grant, Granted},
     options::ClientOptions,
+    refresh::RefreshTokens,
     route::Route,
 };

@@ -46,6 +46,11 @@ impl ClientOptions {
         self.capacity = Some(keys);
     }
 
+    /// The same, unless it was called.
+    pub fn default_cache_capacity(&mut self, keys: usize) {
+        self.capacity.get_or_insert(keys);
+    }
+
     /// See the builders' `max_in_flight`.
     pub fn max_in_flight(&mut self, requests: usize) {
         self.in_flight = Some(requests);

@@ -5,9 +5,10 @@ use std::time::Duration;
 use identity_cache::Fetched;
 use identity_core::{
     Error,
-    ErrorKind::{AuthenticationFailed, Protocol, Transport},
-    Moment, Result,
+    ErrorKind::{AuthenticationFailed, AuthenticationRequired, Protocol, Transport},
+    Moment, Result, Secret,
     answer::{self, Body, Fields},
+    check,
     http::Response,
     json,
     redact::{brief, excerpt},
@@ -16,7 +17,7 @@ use identity_core::{
 };
 use tracing::{debug, warn};
 
-use crate::advice::advice;
+use crate::{advice::advice, grant::Granted};
 
 /// What an answer is judged by besides itself.
 pub(crate) struct Circumstances<'a> {
@@ -24,6 +25,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) scopes: &'a [String],
     pub(crate) wants_all_scopes: bool,
+    /// Whether the token is a person's.
+    pub(crate) is_user: bool,
     /// What was sent and must not be shown.
     pub(crate) hidden: Vec<&'a str>,
     /// How many seconds ago the assertion that was sent expired, by this machine's clock.
@@ -47,7 +50,7 @@ pub(crate) fn verdict(response: &Response) -> Verdict {
 }
 
 /// A token, or what the answer means.
-pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Result<Fetched> {
+pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Result<Granted> {
     let Circumstances { origin, hidden, .. } = circumstances;
     let response = &answer.response;
     let status = response.status();
@@ -62,7 +65,10 @@ pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Resul
             check_scopes(fields, circumstances)?;
             tell(token.secret.expose(), circumstances.request_id);
             let answer::Token { secret, life, refresh_in } = token;
-            return Ok(Fetched { secret, life, refresh_in, sent_at, origin: "" });
+            let fetched = Fetched { secret, life, refresh_in, sent_at, origin: "" };
+            let refresh_token = fields.string("refresh_token").ok().flatten().map(Secret::new);
+            let refresh_token = refresh_token.filter(|token| circumstances.is_user && check::is_token(token.expose()));
+            return Ok(Granted { fetched, refresh_token });
         }
     }
     let mut said = body.failure();
@@ -88,7 +94,18 @@ pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Resul
             "the answer is none of a token endpoint; check the authority, and whether a proxy or a sign-in page is in the way",
         ),
     };
-    let why = if kind == AuthenticationFailed { advice(&codes).unwrap_or(why) } else { why };
+    let needs_person = circumstances.is_user
+        && kind == AuthenticationFailed
+        && (body.text("error").is_some_and(|error| INTERACTION.contains(&error.as_str()))
+            || body.text("claims").is_some_and(|claims| !claims.is_empty())
+            || codes.iter().any(|code| INTERACTION_CODES.contains(code)));
+    let (kind, why) = if needs_person {
+        (AuthenticationRequired, "the person has to sign in again, and answer what is asked of them there")
+    } else {
+        (kind, why)
+    };
+    let why =
+        if matches!(kind, AuthenticationFailed | AuthenticationRequired) { advice(&codes).unwrap_or(why) } else { why };
     let mut message = format!("{origin} answered HTTP {status}");
     if let (Body::Other | Body::Cut, media) = (&body, response.header("content-type").unwrap_or("no content type")) {
         message.extend([" with ", &brief(media, hidden)]);
@@ -122,9 +139,10 @@ pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Resul
     if let Some(wait) = answer.retry_after.or(forbidden) {
         error = error.with_retry_after(wait);
     }
-    if let Some(claims) = body.text("claims").filter(|claims| !claims.is_empty() && is_oauth) {
+    let claims = body.text("claims").filter(|claims| !claims.is_empty() && is_oauth);
+    if claims.is_some() || needs_person {
         let scopes: Vec<&str> = circumstances.scopes.iter().map(String::as_str).collect();
-        error = error.with_scopes(&scopes, Some(&claims));
+        error = error.with_scopes(&scopes, claims.as_deref());
     }
     Err(error.with_entra_codes(codes))
 }
@@ -179,7 +197,7 @@ fn parse(response: &Response) -> Body<'_, { NAMES.len() }> {
 }
 
 /// Every field that is read.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "access_token",
     "claims",
     "code",
@@ -191,6 +209,7 @@ const NAMES: [&str; 14] = [
     "expires_on",
     "message",
     "refresh_in",
+    "refresh_token",
     "scope",
     "token_type",
     "trace_id",
@@ -200,6 +219,15 @@ const NAMES: [&str; 14] = [
 ///
 /// Source: RFC 6749, section 4.1.2.1, which Entra ID uses at the token endpoint as well.
 const PASSING: [&str; 2] = ["temporarily_unavailable", "server_error"];
+
+/// Errors that a person can mend by signing in.
+///
+/// Source: OpenID Connect Core 1.0, section 3.1.2.6; <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow>.
+const INTERACTION: [&str; 3] = ["interaction_required", "login_required", "consent_required"];
+/// The same, where the error is `invalid_grant`: more proof, consent, a new password, a sign-in that has become too old.
+///
+/// Source: <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
+const INTERACTION_CODES: [u32; 11] = [50055, 50072, 50074, 50076, 50079, 50158, 50173, 65001, 70043, 70044, 700_082];
 
 /// `AADSTS50196`: the service detected a client that asks in a loop.
 pub(crate) const LOOP: u32 = 50_196;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     claims,
+    grant::Granted,
     outcome::{self, Circumstances},
 };
 
@@ -66,13 +67,15 @@ fn no_damaged_answer_is_more_than_an_error() {
             request_id: "id",
             scopes: &scopes,
             wants_all_scopes: round % 2 == 0,
+            is_user: round % 3 == 0,
             hidden: vec!["CANARY"],
             assertion_expired: None,
             now,
         };
         match outcome::judge(&answer, &circumstances) {
-            Ok(fetched) => {
+            Ok(Granted { fetched, refresh_token }) => {
                 assert!(check::is_token(fetched.secret.expose()) && !fetched.life.is_zero());
+                assert!(refresh_token.is_none_or(|token| check::is_token(token.expose())));
                 tokens += 1;
             }
             Err(error) => {

@@ -1,0 +1,88 @@
+//! What is presented in exchange for a token.
+
+use identity_cache::Fetched;
+use identity_core::Secret;
+
+/// What is presented in exchange for a token.
+#[derive(Debug)]
+pub struct Grant<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) open: Vec<(&'static str, &'a str)>,
+    pub(crate) secret: Vec<(&'static str, &'a Secret)>,
+    /// Whether the token is a person's.
+    pub(crate) is_user: bool,
+    /// Whether it is good for one use.
+    pub(crate) is_once: bool,
+}
+
+impl<'a> Grant<'a> {
+    fn user(kind: &'static str) -> Self {
+        Self { kind, open: Vec::new(), secret: Vec::new(), is_user: true, is_once: false }
+    }
+
+    /// Nothing but the client's own proof: a token for the application itself.
+    #[must_use]
+    pub fn client_credentials() -> Self {
+        Self { is_user: false, ..Self::user(CLIENT_CREDENTIALS) }
+    }
+
+    /// The token by which a person called this service, for one to call another service on their behalf.
+    #[must_use]
+    pub fn on_behalf_of(assertion: &'a Secret) -> Self {
+        Self {
+            open: vec![("requested_token_use", "on_behalf_of")],
+            secret: vec![("assertion", assertion)],
+            ..Self::user("urn:ietf:params:oauth:grant-type:jwt-bearer")
+        }
+    }
+
+    /// The code that a person who signed in was sent back with, to `redirect_uri`. It is good for one use, so it is sent
+    /// again only if it was not written.
+    #[must_use]
+    pub fn authorization_code(code: &'a Secret, redirect_uri: &'a str, verifier: Option<&'a Secret>) -> Self {
+        let verifier = verifier.map(|verifier| ("code_verifier", verifier));
+        Self {
+            open: vec![("redirect_uri", redirect_uri)],
+            secret: [("code", code)].into_iter().chain(verifier).collect(),
+            is_once: true,
+            ..Self::user("authorization_code")
+        }
+    }
+
+    /// What an earlier answer held for later; see [`Granted::refresh_token`]. Sent again only if it was not written.
+    #[must_use]
+    pub fn refresh_token(token: &'a Secret) -> Self {
+        Self { secret: vec![("refresh_token", token)], is_once: true, ..Self::user("refresh_token") }
+    }
+
+    /// A person's name and password.
+    #[must_use]
+    pub fn password(username: &'a str, password: &'a Secret) -> Self {
+        Self { open: vec![("username", username)], secret: vec![("password", password)], ..Self::user("password") }
+    }
+}
+
+/// What the token endpoint gave.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Granted {
+    /// The token.
+    pub fetched: Fetched,
+    /// What gets further tokens of the same person, of other resources as well, without them.
+    pub refresh_token: Option<Secret>,
+}
+
+pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
+
+/// The scopes as they are sent: those of a person with what identifies them and lets them be remembered.
+///
+/// Source: msal 1.39.0, `application.py` (`_decorate_scope`).
+pub(crate) fn scope(scopes: &[String], is_user: bool) -> String {
+    if !is_user {
+        return scopes.join(" ");
+    }
+    let mut all: Vec<&str> = scopes.iter().map(String::as_str).chain(["offline_access", "openid", "profile"]).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.join(" ")
+}

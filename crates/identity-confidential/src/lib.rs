@@ -14,6 +14,7 @@
 //!
 //! # Features
 //!
+//! - `authorization-code`: [`AuthorizationCodeCredential`], for web applications whose users signed in.
 //! - `on-behalf-of`: [`OnBehalfOfClient`] and [`OnBehalfOfCredential`], for services that act for their users.
 //! - `tokio`: `build()` on the builders, for programs on tokio; brings TLS (rustls with ring).
 //!
@@ -24,6 +25,8 @@
 #![forbid(unsafe_code)]
 
 mod assertion;
+#[cfg(feature = "authorization-code")]
+mod authorization_code;
 #[cfg(feature = "on-behalf-of")]
 mod on_behalf_of;
 mod secret;
@@ -31,6 +34,8 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "authorization-code")]
+pub use self::authorization_code::{AuthorizationCodeCredential, AuthorizationCodeCredentialBuilder};
 #[cfg(feature = "on-behalf-of")]
 pub use self::on_behalf_of::{
     OnBehalfOfClient, OnBehalfOfClientBuilder, OnBehalfOfCredential, OnBehalfOfCredentialBuilder,
@@ -49,6 +54,11 @@ const _: () = {
     credential::<ClientAssertionCredential>();
     assert!(size_of::<ClientSecretCredential>() == size_of::<usize>());
     assert!(size_of::<ClientAssertionCredential>() == size_of::<usize>());
+    #[cfg(feature = "authorization-code")]
+    {
+        credential::<AuthorizationCodeCredential>();
+        assert!(size_of::<AuthorizationCodeCredential>() == size_of::<usize>());
+    }
     #[cfg(feature = "on-behalf-of")]
     {
         credential::<OnBehalfOfCredential>();

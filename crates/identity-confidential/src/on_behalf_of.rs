@@ -1,11 +1,11 @@
 use std::{fmt, sync::Arc};
 
-use identity_cache::{Ask, Fetch, Fetched, Lookup, TokenCache};
+use identity_cache::{Ask, Fetch, Fetched, Lookup};
 use identity_core::{
     BoxFuture, Error, ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture, TokenRequestOptions, check,
     retry::RetryPolicy, text,
 };
-use identity_oauth::{Client, ClientAuthentication, ClientOptions, ClientSecret, Grant, RefreshTokens};
+use identity_oauth::{AppClient, Client, ClientAuthentication, ClientOptions, ClientSecret, Grant, RefreshTokens};
 use ring::digest::{SHA256, digest};
 
 use crate::assertion::{Assertion, Callback};
@@ -32,12 +32,7 @@ use crate::assertion::{Assertion, Callback};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct OnBehalfOfClient(Arc<Shared>);
-
-struct Shared {
-    cache: TokenCache,
-    client: Arc<Client>,
-}
+pub struct OnBehalfOfClient(Arc<AppClient>);
 
 impl OnBehalfOfClient {
     /// Starts a client for the application `client_id` in the tenant `tenant_id` (a GUID or a domain name). How it proves who
@@ -73,7 +68,7 @@ impl OnBehalfOfClient {
 
 impl fmt::Debug for OnBehalfOfClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OnBehalfOfClient").field(&self.0.client).finish()
+        f.debug_tuple("OnBehalfOfClient").field(&self.0).finish()
     }
 }
 
@@ -143,10 +138,9 @@ impl OnBehalfOfClientBuilder {
         let mut options = self.options;
         options.default_cache_capacity(capacity);
         let client = Arc::new(Client::new(platform, &self.tenant_id, &self.client_id, Some(proof), options)?);
-        let limits = client.cache_options();
-        let exchange = Exchange { client: Arc::clone(&client), refresh: RefreshTokens::new(limits.capacity) };
-        let cache = TokenCache::new(platform, Arc::new(exchange), limits);
-        Ok(OnBehalfOfClient(Arc::new(Shared { cache, client })))
+        let refresh = RefreshTokens::new(client.cache_options().capacity);
+        let exchange = Arc::new(Exchange { client: Arc::clone(&client), refresh });
+        Ok(OnBehalfOfClient(Arc::new(AppClient::with_fetch(client, exchange))))
     }
 }
 
@@ -212,15 +206,7 @@ impl TokenCredential for OnBehalfOfCredential {
     /// - What the application's proof says.
     fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
         let User { client, assertion, subject } = &*self.0;
-        let cache = &client.0.cache;
-        match client.0.client.tenant(options) {
-            // Tenants are the same in any case, and so is what is remembered.
-            Ok(tenant) if tenant.bytes().any(|b| b.is_ascii_uppercase()) => TokenFuture::pending(async move {
-                cache.get_for(scopes, &tenant.to_ascii_lowercase(), subject, assertion, options).await
-            }),
-            Ok(tenant) => cache.get_for(scopes, tenant, subject, assertion, options),
-            Err(error) => TokenFuture::ready(Err(error.with_credential(NAME))),
-        }
+        client.0.get_for(scopes, subject, assertion, options)
     }
 
     fn name(&self) -> &'static str {
@@ -230,7 +216,7 @@ impl TokenCredential for OnBehalfOfCredential {
 
 impl fmt::Debug for OnBehalfOfCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple(NAME).field(&self.0.client.0.client).finish()
+        f.debug_tuple(NAME).field(&self.0.client.0).finish()
     }
 }
 

@@ -13,8 +13,12 @@ use identity_core::{
     text,
 };
 
+#[cfg(feature = "authorization-code")]
+mod authorization_code;
 #[cfg(feature = "on-behalf-of")]
 mod on_behalf_of;
+#[cfg(any(feature = "authorization-code", feature = "on-behalf-of"))]
+mod users;
 
 use crate::{Assertion, AssertionRequest, ClientAssertionCredential, TokenAssertion};
 

@@ -30,6 +30,10 @@ pub(crate) fn advice(codes: &[u32]) -> Option<&'static str> {
         700222 | 700229 | 700236 => "this token of Entra ID cannot be exchanged; it has to be an application's or a managed identity's own, of this cloud and of a tenant that this one accepts",
         100007 => "regional endpoints are not for this application; remove the region, also from AZURE_REGIONAL_AUTHORITY_NAME",
         53000..=53011 | 530031..=530039 | 50158 | 52001 | 700223 | 700238 => "a policy of the tenant forbids it; its administrator sees which in the sign-in log, by the correlation id",
+        54005 => "the authorization code was redeemed before; each is good for one use: get a new one",
+        50011 | 500112 | 500113 => "the redirect URI is none of the application's, or another than the code was asked for with",
+        501481 => "the code verifier does not fit the challenge that the code was asked for with",
+        9002325 => "the code was asked for with a challenge (PKCE); give its code verifier",
         50196 => "the same request came too often: this program asks in a loop; keep credentials and reuse them",
         90033 | 90012 => "the service has trouble of its own; try again later",
         90014 | 900144 | 9002313 => "the service did not understand the request; please report it",
@@ -46,7 +50,7 @@ mod tests {
     use super::*;
 
     /// Codes, and a part of their advice that no other advice has.
-    const ROWS: [(&[u32], &str); 31] = [
+    const ROWS: [(&[u32], &str); 35] = [
         (&[7_000_215], "the client secret is wrong"),
         (&[7_000_222], "the client secret has expired"),
         (&[7_000_216, 7_000_218, 7_000_219], "use a credential that has one"),
@@ -78,6 +82,10 @@ mod tests {
         ),
         (&[700_222, 700_229, 700_236], "cannot be exchanged"),
         (&[100_007], "regional endpoints are not for"),
+        (&[54_005], "was redeemed before"),
+        (&[50_011, 500_112, 500_113], "the redirect URI is none"),
+        (&[501_481], "the code verifier does not fit"),
+        (&[9_002_325], "give its code verifier"),
         (&[50_196], "asks in a loop"),
         (&[90_033, 90_012], "trouble of its own"),
         (&[90_014, 900_144, 9_002_313], "please report it"),

@@ -1,13 +1,13 @@
-//! Tokens for the application itself.
+//! Tokens that are remembered.
 
 use std::{fmt, sync::Arc};
 
 use identity_cache::{Ask, Fetch, Fetched, Lookup, TokenCache};
-use identity_core::{BoxFuture, Result, TokenFuture, TokenRequestOptions, check};
+use identity_core::{BoxFuture, Result, Secret, TokenFuture, TokenRequestOptions, check};
 
 use crate::{client::Client, grant::Grant};
 
-/// A client that gets tokens for the application itself, and remembers them. Clones share what is remembered.
+/// A client that remembers its tokens. Clones share what is remembered.
 #[derive(Clone)]
 pub struct AppClient {
     cache: TokenCache,
@@ -16,13 +16,19 @@ pub struct AppClient {
 }
 
 impl AppClient {
-    /// Gives `client` a cache; `name` is the credential's name in tokens, errors and logs.
+    /// Remembers tokens for the application itself; `name` is the credential's name in tokens, errors and logs.
     #[must_use]
     pub fn new(name: &'static str, client: Client) -> Self {
-        let (platform, options) = (client.platform().clone(), client.cache_options());
         let client = Arc::new(client);
         let fetch = Arc::new(AppFetch { name, client: Arc::clone(&client) });
-        Self { cache: TokenCache::new(&platform, fetch, options), client, name }
+        Self::with_fetch(client, fetch)
+    }
+
+    /// Remembers what `fetch` gets by `client`.
+    #[must_use]
+    pub fn with_fetch(client: Arc<Client>, fetch: Arc<dyn Fetch>) -> Self {
+        let name = fetch.name();
+        Self { cache: TokenCache::new(client.platform(), fetch, client.cache_options()), client, name }
     }
 
     /// A token for `scopes`, remembered or new; see [`TokenCache::get`].
@@ -39,6 +45,31 @@ impl AppClient {
         match self.client.tenant(options) {
             Ok("") => self.cache.get(scopes, "", "", options),
             Ok(tenant) => self.get_of(tenant, scopes, options),
+            Err(error) => TokenFuture::ready(Err(error.with_credential(self.name))),
+        }
+    }
+
+    /// The same for one of several people; see [`TokenCache::get_for`].
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`get`](Self::get).
+    pub fn get_for<'a>(
+        &'a self,
+        scopes: &'a [&'a str],
+        subject: &'a str,
+        evidence: &'a Secret,
+        options: Option<&'a TokenRequestOptions>,
+    ) -> TokenFuture<'a> {
+        match self.client.tenant(options) {
+            Ok(tenant) if tenant.bytes().any(|byte| byte.is_ascii_uppercase()) => TokenFuture::pending(async move {
+                self.cache.get_for(scopes, &tenant.to_ascii_lowercase(), subject, evidence, options).await
+            }),
+            Ok(tenant) => self.cache.get_for(scopes, tenant, subject, evidence, options),
             Err(error) => TokenFuture::ready(Err(error.with_credential(self.name))),
         }
     }

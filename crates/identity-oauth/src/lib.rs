@@ -1,7 +1,8 @@
 //! The token protocol of Microsoft Entra ID, and no credentials: those are in other crates, and share this one.
 //!
 //! - [`Client`] asks the token endpoint: authority and tenant rules, discovery, regions, claims, retries, refusals.
-//! - [`AppClient`] is a [`Client`] with a cache, for credentials that get tokens for the application itself.
+//! - [`AppClient`] is a [`Client`] with a cache.
+//! - [`Grant`] is what a token is given for; [`RefreshTokens`] gets further ones of the same people.
 //! - [`ClientAuthentication`] is how a client proves who it is; [`ClientSecret`] is the simplest.
 //! - [`AzureAuthorityHosts`] names the clouds.
 //!

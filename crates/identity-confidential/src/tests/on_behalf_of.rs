@@ -1,96 +1,24 @@
 //! Services that act for their users, over fakes of every seam.
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use identity_core::{
-    Clock as _, Platform,
+    Clock as _,
     fakes::join_all,
-    http::{Request, TransportError, TransportErrorKind},
+    http::{TransportError, TransportErrorKind},
 };
 
-use super::*;
+use super::{users::*, *};
 use crate::{OnBehalfOfClient, OnBehalfOfClientBuilder, OnBehalfOfCredential};
 
-const GRAPH: &str = "https://graph.microsoft.com/User.Read";
-const VAULT: &str = "https://vault.azure.net/.default";
-
-struct World {
-    clock: FakeClock,
-    transport: FakeTransport,
-    platform: Platform,
-    sim: Sim,
-}
-
-type Answer = std::result::Result<Response, TransportError>;
-
 impl World {
-    fn new(answer: impl Fn(usize, &BTreeMap<String, String>) -> Answer + Send + Sync + 'static) -> Self {
-        let next = AtomicUsize::new(0);
-        Self::slow(Duration::ZERO, move |request| answer(next.fetch_add(1, Ordering::SeqCst), &form(request)))
-    }
-
-    fn slow(latency: Duration, answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
-        let clock = FakeClock::default();
-        let transport = FakeTransport::slow(&clock, latency, answer);
-        let platform = platform(&clock, &transport, &FakeEnv::default());
-        Self { sim: Sim::new(&clock), clock, transport, platform }
-    }
-
     fn client(&self) -> OnBehalfOfClient {
         builder().build_with(&self.platform).unwrap()
-    }
-
-    fn get(&self, credential: &OnBehalfOfCredential, scope: &str) -> Result<AccessToken> {
-        self.sim.run(async { credential.get_token(&[scope], None).await })
-    }
-
-    fn forms(&self) -> Vec<BTreeMap<String, String>> {
-        self.transport.requests().iter().map(form).collect()
-    }
-
-    fn grants(&self) -> Vec<String> {
-        let short = |form: BTreeMap<String, String>| form["grant_type"].rsplit(':').next().unwrap().to_owned();
-        self.forms().into_iter().map(short).collect()
     }
 }
 
 fn builder() -> OnBehalfOfClientBuilder {
     OnBehalfOfClient::builder("tenant", "client").client_secret("CANARY-secret")
-}
-
-fn form(request: &Request) -> BTreeMap<String, String> {
-    let decode = |text: &str| {
-        let mut bytes = Vec::new();
-        let mut rest = text.as_bytes();
-        while let [first, tail @ ..] = rest {
-            rest = tail;
-            if let (b'%', [high, low, tail @ ..]) = (first, rest) {
-                bytes.push(u8::from_str_radix(std::str::from_utf8(&[*high, *low]).unwrap(), 16).unwrap());
-                rest = tail;
-            } else {
-                bytes.push(*first);
-            }
-        }
-        String::from_utf8(bytes).unwrap()
-    };
-    let body = request.body.as_ref().unwrap().expose();
-    body.split('&').map(|pair| pair.split_once('=').unwrap()).map(|(n, v)| (decode(n), decode(v))).collect()
-}
-
-fn gives(token: &str) -> Answer {
-    Ok(json(200, &format!(r#"{{"token_type":"Bearer","expires_in":3599,"access_token":"{token}"}}"#)))
-}
-
-fn gives_both(token: &str, refresh: &str) -> Answer {
-    let body = format!(r#"{{"expires_in":3599,"access_token":"{token}","refresh_token":"{refresh}"}}"#);
-    Ok(json(200, &body))
-}
-
-fn refuses(error: &str, more: &str) -> Answer {
-    Ok(json(400, &format!(r#"{{"error":"{error}"{more}}}"#)))
 }
 
 #[test]
@@ -109,7 +37,7 @@ fn the_token_of_a_user_is_exchanged_for_one_of_another_service() {
         ("scope", "https://graph.microsoft.com/User.Read offline_access openid profile"),
     ];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(world.forms(), [BTreeMap::from(expected)]);
+    assert_eq!(world.forms(), [expected.into()]);
     assert_eq!(world.transport.requests()[0].url, "https://login.microsoftonline.com/tenant/oauth2/v2.0/token");
     // Another credential for the same token is the same user, and one of another builder is not.
     world.get(&world.client().credential("CANARY-assertion").unwrap(), GRAPH).unwrap();

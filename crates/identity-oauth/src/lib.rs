@@ -28,6 +28,7 @@ mod advice;
 mod app;
 mod auth;
 mod authority;
+mod challenge;
 mod claims;
 mod client;
 mod discovery;
@@ -47,6 +48,7 @@ pub use self::{
     app::AppClient,
     auth::{ClientAuthentication, ClientSecret, Proof, ProofRequest},
     authority::{AzureAuthorityHosts, KnownAuthorities},
+    challenge::www_authenticate,
     client::Client,
     grant::{Grant, Granted},
     options::ClientOptions,

@@ -87,6 +87,8 @@
 //! | `workload` | `WorkloadIdentityCredential` | the same |
 //! | `pipelines` | `AzurePipelinesCredential`, `GithubActionsCredential` | the same |
 //! | `certificate` | `CertificateCredential`, `Signer` | the same and 30 KB |
+//! | `on-behalf-of` | `OnBehalfOfClient`, `OnBehalfOfCredential`; brings `client-secret` and `client-assertion` | the same |
+//! | `authorization-code` | `AuthorizationCodeCredential`; brings the same | the same |
 //! | `certificate-encrypted` | private keys with a password | 31 KB, 9 crates |
 //! | `certificate-pkcs12` | PKCS#12 files; brings `certificate-encrypted` | 18 KB, 1 crate |
 //! | `tls-native-roots` | `https` servers are trusted by the system's roots, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` in their place | 2 crates |
@@ -114,15 +116,24 @@ pub use identity_core::{
 };
 
 #[cfg(feature = "certificate")]
-pub use identity_certificate::{CertificateCredential, CertificateCredentialBuilder, Signer, SigningAlgorithm};
+pub use identity_certificate::{
+    CertificateCredential, CertificateCredentialBuilder, ClientCertificate, ClientCertificateBuilder, Signer,
+    SigningAlgorithm,
+};
 #[cfg(feature = "chain")]
 pub use identity_chain::{ChainedTokenCredential, ChainedTokenCredentialBuilder};
 #[cfg(feature = "client-assertion")]
 pub use identity_confidential::{
     Assertion, AssertionRequest, ClientAssertionCredential, ClientAssertionCredentialBuilder, TokenAssertion,
 };
+#[cfg(feature = "authorization-code")]
+pub use identity_confidential::{AuthorizationCodeCredential, AuthorizationCodeCredentialBuilder};
 #[cfg(feature = "client-secret")]
 pub use identity_confidential::{ClientSecretCredential, ClientSecretCredentialBuilder};
+#[cfg(feature = "on-behalf-of")]
+pub use identity_confidential::{
+    OnBehalfOfClient, OnBehalfOfClientBuilder, OnBehalfOfCredential, OnBehalfOfCredentialBuilder,
+};
 #[cfg(feature = "msi")]
 pub use identity_msi::{ManagedIdentityCredential, ManagedIdentityCredentialBuilder};
 #[cfg(any(
@@ -132,7 +143,7 @@ pub use identity_msi::{ManagedIdentityCredential, ManagedIdentityCredentialBuild
     feature = "pipelines",
     feature = "workload"
 ))]
-pub use identity_oauth::{AzureAuthorityHosts, KnownAuthorities};
+pub use identity_oauth::{AzureAuthorityHosts, ClientAuthentication, KnownAuthorities, www_authenticate};
 #[cfg(any(
     feature = "certificate",
     feature = "client-assertion",

@@ -85,7 +85,7 @@ fn foreign(name: &str, takers: &[Credential], own: Credential) -> String {
 const TOKEN: &str = "token";
 
 /// Every option of `identity token` that not all credentials take, and those that do.
-const TAKEN_BY: [(&[&str], &[Credential]); 9] = [
+const TAKEN_BY: [(&[&str], &[Credential]); 12] = [
     (&["object-id", "resource-id"], MANAGED),
     (&["allow-remote-endpoint", "emulator-source"], MANAGED_OR_ASSERTION),
     (
@@ -100,17 +100,16 @@ const TAKEN_BY: [(&[&str], &[Credential]); 9] = [
         ],
         ENTRA,
     ),
-    (&["client-secret-file"], &[Credential::ClientSecret]),
-    (&["certificate-path", "certificate-password-file", "send-certificate-chain"], &[Credential::Certificate]),
+    (&["client-secret-file"], &[Credential::ClientSecret, Credential::OnBehalfOf, Credential::AuthorizationCode]),
     (
-        &[
-            "assertion-file",
-            "assertion-from",
-            "assertion-scope",
-            "assertion-client-id",
-            "assertion-object-id",
-            "assertion-resource-id",
-        ],
+        &["certificate-path", "certificate-password-file", "send-certificate-chain"],
+        &[Credential::Certificate, Credential::OnBehalfOf, Credential::AuthorizationCode],
+    ),
+    (&["assertion-file"], &[Credential::ClientAssertion, Credential::OnBehalfOf, Credential::AuthorizationCode]),
+    (&["user-assertion-file"], &[Credential::OnBehalfOf]),
+    (&["code-file", "redirect-uri", "code-verifier-file"], &[Credential::AuthorizationCode]),
+    (
+        &["assertion-from", "assertion-scope", "assertion-client-id", "assertion-object-id", "assertion-resource-id"],
         &[Credential::ClientAssertion],
     ),
     (&["token-file-path", "enable-azure-proxy"], &[Credential::WorkloadIdentity]),
@@ -130,6 +129,8 @@ const ENTRA: &[Credential] = &[
     Credential::WorkloadIdentity,
     Credential::AzurePipelines,
     Credential::GithubActions,
+    Credential::OnBehalfOf,
+    Credential::AuthorizationCode,
 ];
 
 #[cfg(test)]

@@ -22,6 +22,10 @@ pub(crate) enum Credential {
     AzurePipelines,
     /// An application that trusts a workflow of GitHub Actions
     GithubActions,
+    /// A service on behalf of a user who called it with a token
+    OnBehalfOf,
+    /// A person who signed in to an application and came back with a code
+    AuthorizationCode,
 }
 
 impl Credential {

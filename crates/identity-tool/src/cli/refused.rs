@@ -22,6 +22,19 @@ pub(crate) struct RefusedArgs {
     assertion: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
     system_access_token: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
+    user_assertion: Option<String>,
+    #[arg(
+        long,
+        alias = "authorization-code",
+        hide = true,
+        num_args = 0..=1,
+        default_missing_value = "",
+        allow_hyphen_values = true
+    )]
+    code: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
+    code_verifier: Option<String>,
 }
 
 impl RefusedArgs {
@@ -40,6 +53,9 @@ impl RefusedArgs {
                 "--system-access-token",
                 "set SYSTEM_ACCESSTOKEN, or give --system-access-token-file",
             ),
+            (&self.user_assertion, "--user-assertion", "give --user-assertion-file"),
+            (&self.code, "--code", "give --code-file"),
+            (&self.code_verifier, "--code-verifier", "give --code-verifier-file"),
         ]
         .into_iter()
         .find(|(value, ..)| value.is_some())

@@ -83,23 +83,23 @@ pub(crate) struct AppArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ProofArgs {
     /// File with the secret, `-` for standard input [env: AZURE_CLIENT_SECRET, the secret itself]
-    #[arg(long, value_name = "FILE", help_heading = "Only for client-secret")]
+    #[arg(long, value_name = "FILE", help_heading = "What proves the application")]
     pub(crate) client_secret_file: Option<PathBuf>,
 
     /// File with certificate and private key [env: AZURE_CLIENT_CERTIFICATE_PATH]
-    #[arg(long, value_name = "FILE", help_heading = "Only for certificate")]
+    #[arg(long, value_name = "FILE", help_heading = "What proves the application")]
     pub(crate) certificate_path: Option<PathBuf>,
 
     /// File with the password of that one, `-` for standard input [env: AZURE_CLIENT_CERTIFICATE_PASSWORD, the password itself]
-    #[arg(long, value_name = "FILE", help_heading = "Only for certificate")]
+    #[arg(long, value_name = "FILE", help_heading = "What proves the application")]
     pub(crate) certificate_password_file: Option<PathBuf>,
 
     /// Send all its certificates, as needed for subject name and issuer [env: AZURE_CLIENT_SEND_CERTIFICATE_CHAIN=true]
-    #[arg(long, help_heading = "Only for certificate")]
+    #[arg(long, help_heading = "What proves the application")]
     pub(crate) send_certificate_chain: bool,
 
     /// File with the assertion, read for each exchange [env: AZURE_FEDERATED_TOKEN_FILE]
-    #[arg(long, value_name = "FILE", help_heading = "Only for client-assertion")]
+    #[arg(long, value_name = "FILE", help_heading = "What proves the application")]
     pub(crate) assertion_file: Option<PathBuf>,
 
     /// Take the token of another credential for the assertion
@@ -161,6 +161,22 @@ pub(crate) struct ProofArgs {
     /// File with the job's access token, `-` for standard input [env: SYSTEM_ACCESSTOKEN, the token itself]
     #[arg(long, value_name = "FILE", help_heading = "Only for azure-pipelines")]
     pub(crate) system_access_token_file: Option<PathBuf>,
+
+    /// File with the token that the user called with, `-` for standard input
+    #[arg(long, value_name = "FILE", help_heading = "Only for on-behalf-of")]
+    pub(crate) user_assertion_file: Option<PathBuf>,
+
+    /// File with the code that the person came back with, `-` for standard input
+    #[arg(long, value_name = "FILE", help_heading = "Only for authorization-code")]
+    pub(crate) code_file: Option<PathBuf>,
+
+    /// Where the person came back to, as in the request to sign in
+    #[arg(long, value_name = "URI", help_heading = "Only for authorization-code")]
+    pub(crate) redirect_uri: Option<String>,
+
+    /// File with the code verifier, if a challenge was sent (PKCE), `-` for standard input
+    #[arg(long, value_name = "FILE", help_heading = "Only for authorization-code")]
+    pub(crate) code_verifier_file: Option<PathBuf>,
 
     /// Audience of the job's token, for other clouds than the public one
     #[arg(long, value_name = "AUDIENCE", help_heading = "Only for github-actions")]

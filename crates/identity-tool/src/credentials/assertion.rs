@@ -53,9 +53,9 @@ fn managed_assertion(args: &TokenArgs, platform: &Platform) -> Result<(TokenAsse
 }
 
 /// Reads the assertion from a file for each exchange, for whoever writes it writes it anew.
-struct AssertionFile {
-    path: PathBuf,
-    platform: Platform,
+pub(super) struct AssertionFile {
+    pub(super) path: PathBuf,
+    pub(super) platform: Platform,
 }
 
 impl Assertion for AssertionFile {

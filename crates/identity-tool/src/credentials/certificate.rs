@@ -26,6 +26,6 @@ pub(super) fn build(args: &TokenArgs, platform: &Platform) -> Result<Arc<dyn Tok
     Ok(Arc::new(builder.build_with(platform)?))
 }
 
-const CERTIFICATE_PATH: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
-const CERTIFICATE_PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
-const SEND_CERTIFICATE_CHAIN: &str = "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN";
+pub(super) const CERTIFICATE_PATH: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
+pub(super) const CERTIFICATE_PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
+pub(super) const SEND_CERTIFICATE_CHAIN: &str = "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN";

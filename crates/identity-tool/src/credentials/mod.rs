@@ -46,6 +46,7 @@ mod certificate;
 mod federated;
 mod secret;
 mod settings;
+mod users;
 
 use self::settings::Settings;
 pub(crate) use self::settings::is_incomplete;
@@ -71,6 +72,8 @@ pub(crate) fn build(args: &TokenArgs, platform: &Platform) -> Result<Built> {
         Credential::WorkloadIdentity => federated::workload_identity(args, platform)?,
         Credential::AzurePipelines => federated::azure_pipelines(args, platform)?,
         Credential::GithubActions => federated::github_actions(args, platform)?,
+        Credential::OnBehalfOf => users::on_behalf_of(args, platform)?,
+        Credential::AuthorizationCode => users::authorization_code(args, platform)?,
     };
     Ok(Built { credential, source: None })
 }

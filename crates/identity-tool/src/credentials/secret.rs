@@ -16,4 +16,4 @@ pub(super) fn build(args: &TokenArgs, platform: &Platform) -> Result<Arc<dyn Tok
     Ok(Arc::new(builder.build_with(platform)?))
 }
 
-const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
+pub(super) const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";

@@ -48,13 +48,31 @@ impl<'a> Settings<'a> {
 
     /// The same for one that is not always needed.
     pub(super) fn optional_secret(&self, flag: &str, file: Option<&Path>, variable: &str) -> Result<Option<Secret>> {
-        match file {
-            Some(file) => read_secret(file).map(Some).map_err(|error| {
-                let message = format!("--{flag} {}: {error}", file.display());
-                Error::new(ErrorKind::InvalidArgument, message)
-            }),
+        match self.optional_file(flag, file)? {
+            Some(secret) => Ok(Some(secret)),
             None => Ok(self.env.text(variable)?.map(Secret::new)),
         }
+    }
+
+    /// A secret that only a file holds.
+    pub(super) fn file(&mut self, flag: &str, file: Option<&Path>) -> Result<Secret> {
+        Ok(self.optional_file(flag, file)?.unwrap_or_else(|| Secret::new(self.lacks(flag, &[]))))
+    }
+
+    /// The same for one that is not always needed.
+    pub(super) fn optional_file(&self, flag: &str, file: Option<&Path>) -> Result<Option<Secret>> {
+        let read = |file: &Path| {
+            read_secret(file).map_err(|error| {
+                let message = format!("--{flag} {}: {error}", file.display());
+                Error::new(ErrorKind::InvalidArgument, message)
+            })
+        };
+        file.map(read).transpose()
+    }
+
+    /// Takes note of something that is missing.
+    pub(super) fn lack(&mut self, what: &str) {
+        self.lacks(what, &[]);
     }
 
     /// Whether a variable says yes; nothing but `1` and `true` does.
@@ -75,7 +93,7 @@ impl<'a> Settings<'a> {
         Err(Error::new(ErrorKind::InvalidArgument, message))
     }
 
-    fn variable(&self, names: &[&str]) -> Result<Option<String>> {
+    pub(super) fn variable(&self, names: &[&str]) -> Result<Option<String>> {
         for name in names {
             if let Some(text) = self.env.text(name)? {
                 return Ok(Some(text));

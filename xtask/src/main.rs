@@ -41,6 +41,7 @@ cargo xtask COMMAND
   deps       crate counts, forbidden crates, no C compiler: xtask/budgets.toml
   size       stripped sizes against budgets and floors
   bench      every number side by side with the official crate; builds it first (minutes)
+             obo           only a service that acts for a thousand users, beside Python and JavaScript
              --counts      only our own exact counts, against xtask/budgets.toml
              --json FILE   writes the table as JSON, too
   deny       licences, bans and sources of every dependency: deny.toml (installs cargo-deny if there is none)

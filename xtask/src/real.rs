@@ -41,6 +41,14 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
     test::step(report, "official SDKs and Azurite", &tests);
 }
 
+/// Python with the official SDK, and the folder of node's modules with it, installed.
+pub(crate) fn programs(workspace: &Workspace) -> Result<(PathBuf, PathBuf)> {
+    if !has_with("python3", &["-c", "import ensurepip, venv"]) || !has("npm") {
+        return Err("not installed: python3 with venv, or npm".to_owned());
+    }
+    Ok((install_python(workspace)?, install_npm(workspace)?))
+}
+
 fn install_python(workspace: &Workspace) -> Result<PathBuf> {
     let lock = workspace.root.join("tests/real/python/requirements.txt");
     let folder = workspace.target.join("real/python");

@@ -27,7 +27,7 @@ pub(crate) fn seconds(workspace: &Workspace, manifest: &Path, package: &str) -> 
 }
 
 /// Processor time of all programs that we have started and that have ended, in ticks.
-fn children() -> Result<u64> {
+pub(super) fn children() -> Result<u64> {
     let stat = fs::read_to_string("/proc/self/stat").map_err(|error| format!("/proc/self/stat: {error}"))?;
     // The name in brackets may hold anything; `cutime` and `cstime` are the 14th and 15th field behind it.
     let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).ok_or("/proc/self/stat")?;
@@ -36,4 +36,4 @@ fn children() -> Result<u64> {
 }
 
 /// Linux tells user space 100 on every architecture.
-const TICKS_PER_SECOND: f64 = 100.0;
+pub(super) const TICKS_PER_SECOND: f64 = 100.0;

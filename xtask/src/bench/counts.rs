@@ -60,7 +60,7 @@ fn cached(service: Service, workspace: &Workspace, programs: &Programs, table: &
     let (counts, peer) = (&workspace.budgets.counts, programs.peer.as_ref());
     let (of, which, instructions, allocations) = match service {
         Service::AppService => ("", "msi", counts.cached_instructions, counts.cached_allocations),
-        Service::Entra => {
+        _ => {
             let (instructions, allocations) =
                 (counts.client_secret_cached_instructions, counts.client_secret_cached_allocations);
             (", client secret", "client-secret", instructions, allocations)
@@ -106,7 +106,7 @@ fn cold_start(service: Service, workspace: &Workspace, programs: &Programs, tabl
     let counts = &workspace.budgets.counts;
     let (of, floor, ratio, allowed) = match service {
         Service::AppService => ("", &programs.floor_msi, counts.cold_start_ratio, counts.requests_healthy),
-        Service::Entra => {
+        _ => {
             let (ratio, allowed) = (counts.client_secret_cold_start_ratio, counts.client_secret_requests);
             (", client secret", &programs.floor_client_secret, ratio, allowed)
         }

@@ -7,6 +7,7 @@
 mod build;
 mod compare;
 mod counts;
+mod obo;
 mod run;
 mod table;
 mod valgrind;
@@ -24,6 +25,7 @@ use table::Table;
 
 /// What is measured and where it goes.
 pub(crate) struct Options {
+    obo_only: bool,
     counts_only: bool,
     json: Option<PathBuf>,
 }
@@ -31,17 +33,18 @@ pub(crate) struct Options {
 impl Options {
     /// Our own exact counts alone.
     pub(crate) fn counts() -> Self {
-        Self { counts_only: true, json: None }
+        Self { obo_only: false, counts_only: true, json: None }
     }
 
     pub(crate) fn parse(arguments: &[&str]) -> Result<Self> {
-        let mut options = Self { counts_only: false, json: None };
+        let mut options = Self { obo_only: false, counts_only: false, json: None };
         let mut arguments = arguments.iter();
         while let Some(&argument) = arguments.next() {
             match argument {
+                "obo" => options.obo_only = true,
                 "--counts" => options.counts_only = true,
                 "--json" => options.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
-                other => return Err(format!("bench does not know {other:?}: --counts, --json FILE")),
+                other => return Err(format!("bench does not know {other:?}: obo, --counts, --json FILE")),
             }
         }
         Ok(options)
@@ -49,6 +52,10 @@ impl Options {
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options, report: &mut Report) {
+    if options.obo_only {
+        obo::run(workspace, report);
+        return;
+    }
     report.section("bench: instructions are user space, without kernel and vDSO (callgrind)");
     if !has("valgrind") {
         report.skip("bench", "not installed: valgrind");

@@ -63,7 +63,11 @@ pub(crate) struct Scene(BTreeMap<String, f64>);
 
 impl Scene {
     pub(crate) fn run(program: &Path, server: &Server, arguments: &[&str]) -> Result<Self> {
-        let output = server.point(Cmd::new(program).args(arguments)).run()?;
+        Self::of(server.point(Cmd::new(program).args(arguments)))
+    }
+
+    pub(crate) fn of(program: Cmd) -> Result<Self> {
+        let output = program.run()?;
         let pairs = output.stdout.lines().filter_map(|line| line.split_once(' '));
         Ok(Self(pairs.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()))
     }

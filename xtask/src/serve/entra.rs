@@ -7,7 +7,7 @@ use crate::shell::Cmd;
 
 use super::http::Head;
 
-const TENANT: &str = "5d929ae3-b37c-46aa-a3c8-c1558902f101";
+pub(super) const TENANT: &str = "5d929ae3-b37c-46aa-a3c8-c1558902f101";
 const CLIENT: &str = "4dd7e5a4-1ec4-4a1f-a6b1-4bd8a8b51c27";
 /// Of the length and the characters that Entra makes secrets of; `~` is where encoders of forms differ.
 const SECRET: &str = "vQs8Q~8yMeasured.Only_no-tenant-knows~it";
@@ -23,6 +23,19 @@ pub(super) fn point(program: Cmd, address: &str) -> Cmd {
 
 /// The scope that is asked for, if the request is one that Entra would answer with a token.
 pub(super) fn parse(head: &Head, body: &[u8]) -> Result<String> {
+    let scope = of_the_application(head, body, "client_credentials")?("scope").unwrap_or_default();
+    if scope.starts_with("https://") && scope.ends_with("/.default") {
+        return Ok(scope);
+    }
+    Err(format!("no scope: {}", head.first_line()))
+}
+
+/// The values of the form, if the application proves who it is and asks for that grant. What is there twice has no value.
+pub(super) fn of_the_application(
+    head: &Head,
+    body: &[u8],
+    grant: &str,
+) -> Result<impl Fn(&str) -> Option<String> + use<>> {
     let complain = |what: &str| format!("{what}: {}", head.first_line());
     let target = head.target("POST").ok_or_else(|| complain("not a POST"))?;
     if target != format!("/{TENANT}/oauth2/v2.0/token") {
@@ -35,18 +48,17 @@ pub(super) fn parse(head: &Head, body: &[u8]) -> Result<String> {
         return Err(complain("no host"));
     }
     let form = String::from_utf8(body.to_vec()).map_err(|_| complain("a form that is no text"))?;
-    let value = |name: &str| {
+    let value = move |name: &str| {
         let mut values = form.split('&').filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let first = values.next().and_then(decoded);
         if values.next().is_some() { None } else { first }
     };
-    for (name, expected) in [("grant_type", "client_credentials"), ("client_id", CLIENT), ("client_secret", SECRET)] {
+    for (name, expected) in [("grant_type", grant), ("client_id", CLIENT), ("client_secret", SECRET)] {
         if value(name).as_deref() != Some(expected) {
             return Err(complain(&format!("no {name}, or a wrong one")));
         }
     }
-    let scope = value("scope").unwrap_or_default();
-    if scope.starts_with("https://") && scope.ends_with("/.default") { Ok(scope) } else { Err(complain("no scope")) }
+    Ok(value)
 }
 
 /// The body that goes with a token.

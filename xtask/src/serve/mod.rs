@@ -4,6 +4,7 @@
 mod app_service;
 mod entra;
 mod http;
+mod on_behalf_of;
 mod tls;
 
 use std::io::{BufReader, Read, Write};
@@ -26,6 +27,8 @@ pub(crate) enum Service {
     AppService,
     /// Entra's token endpoint for a client secret, over TLS.
     Entra,
+    /// The same for a service that acts for its users, and the document that some clients ask for before.
+    OnBehalfOf,
 }
 
 /// What a request is answered with.
@@ -67,6 +70,8 @@ struct State {
     tls: Option<Tls>,
     script: Box<dyn Fn(&Asked) -> Answer + Send + Sync>,
     requests: AtomicU64,
+    /// Connections over TLS, each of which is a handshake.
+    handshakes: AtomicU64,
     open: AtomicBool,
     /// When the last answer was written, nanoseconds since the Unix epoch.
     answered_at: AtomicU64,
@@ -83,12 +88,13 @@ impl Server {
         let failed = |error: std::io::Error| format!("a loopback listener: {error}");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let tls = if service == Service::Entra { Some(Tls::new()?) } else { None };
+        let tls = if service == Service::AppService { None } else { Some(Tls::new()?) };
         let state = Arc::new(State {
             service,
             tls,
             script: Box::new(script),
             requests: AtomicU64::new(0),
+            handshakes: AtomicU64::new(0),
             open: AtomicBool::new(true),
             answered_at: AtomicU64::new(0),
             complaints: Mutex::default(),
@@ -112,10 +118,13 @@ impl Server {
         let (program, address) = (program.bare(), self.address.to_string());
         let program = match self.state.service {
             Service::AppService => app_service::point(program, &address),
-            Service::Entra => entra::point(program, &address),
+            Service::Entra | Service::OnBehalfOf => entra::point(program, &address),
         };
         match &self.state.tls {
-            Some(tls) => program.env("SSL_CERT_FILE", tls.bundle()),
+            // Python and node look elsewhere.
+            Some(tls) => ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"]
+                .into_iter()
+                .fold(program, |program, name| program.env(name, tls.bundle())),
             None => program,
         }
     }
@@ -124,6 +133,11 @@ impl Server {
     pub(crate) fn requests(&self) -> Result<u64> {
         let complaints = self.state.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if complaints.is_empty() { Ok(self.state.requests.load(Ordering::SeqCst)) } else { Err(complaints.join("\n")) }
+    }
+
+    /// How many TLS handshakes there were.
+    pub(crate) fn handshakes(&self) -> u64 {
+        self.state.handshakes.load(Ordering::SeqCst)
     }
 
     /// When the last answer was complete, nanoseconds since the Unix epoch.
@@ -149,7 +163,10 @@ impl State {
     fn accept(&self, stream: TcpStream, address: SocketAddr) -> Option<()> {
         stream.set_nodelay(true).ok()?;
         match &self.tls {
-            Some(tls) => self.serve(tls.accept(stream)?, address),
+            Some(tls) => {
+                self.handshakes.fetch_add(1, Ordering::SeqCst);
+                self.serve(tls.accept(stream)?, address)
+            }
             None => self.serve(stream, address),
         }
     }
@@ -162,10 +179,19 @@ impl State {
             if !self.open.load(Ordering::SeqCst) {
                 return None;
             }
+            if self.service == Service::OnBehalfOf
+                && let Some(document) = on_behalf_of::document(&head)
+            {
+                let writer = reader.get_mut();
+                writer.write_all(&response(200, &document)).ok()?;
+                writer.flush().ok()?;
+                continue;
+            }
             let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
             let parsed = match self.service {
                 Service::AppService => app_service::parse(&head),
                 Service::Entra => entra::parse(&head, &form),
+                Service::OnBehalfOf => on_behalf_of::parse(&head, &form),
             };
             let writer = reader.get_mut();
             let answer = match parsed {
@@ -182,6 +208,7 @@ impl State {
                     let body = match self.service {
                         Service::AppService => app_service::body(&token, lives),
                         Service::Entra => entra::body(&token, lives),
+                        Service::OnBehalfOf => on_behalf_of::body(&token, lives),
                     };
                     writer.write_all(&response(200, &body)).ok()?;
                 }

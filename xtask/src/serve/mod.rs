@@ -22,12 +22,13 @@ use tls::Tls;
 
 /// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "App Service is its name")]
 pub(crate) enum Service {
     /// App Service's managed identity, plain HTTP.
     AppService,
     /// Entra's token endpoint for a client secret, over TLS.
     Entra,
-    /// The same for a service that acts for its users, and the document that some clients ask for before.
+    /// The same for one that acts for its users, and the document that some clients ask for before.
     OnBehalfOf,
 }
 

@@ -4,19 +4,19 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
 
 use identity_cache::{Ask, CacheOptions};
 use identity_core::{
-    Error, ErrorKind, Platform, Result, TokenRequestOptions,
+    Clock, Error, ErrorKind, Platform, Result, TokenRequestOptions,
     date::parse_http_date,
     expiry::unix_seconds,
     gate::{self, Gate},
     http::{Method, Proxy, Request, Response},
-    retry::{self, RetryPolicy},
+    retry::{self, Answer, RetryPolicy, Verdict},
     text,
 };
 
@@ -45,6 +45,8 @@ pub struct Client {
     route: Option<(Arc<dyn Route>, Platform)>,
     /// `None` if the authority is taken for one as it is.
     discovery: Option<Discovery>,
+    /// Whether the authority answered that it tells nobody where passwords are checked.
+    pub(crate) has_no_realms: AtomicBool,
     options: ClientOptions,
     cache: CacheOptions,
     /// By the origin that they lead to: the authority, its regional endpoint, the discovery service.
@@ -101,6 +103,7 @@ impl Client {
             authentication,
             route: None,
             discovery: (!is_trusted).then(Discovery::default),
+            has_no_realms: AtomicBool::default(),
             options,
             cache,
             gates: Mutex::default(),
@@ -172,21 +175,16 @@ impl Client {
     ///
     /// As [`request`](Self::request).
     pub async fn request_within(&self, grant: &Grant<'_>, ask: &Ask, budget: Duration) -> Result<Granted> {
-        let tenant = if ask.tenant.is_empty() { self.tenants.own() } else { &ask.tenant };
+        let tenant = self.tenant_of(ask);
         let clock = self.platform.clock().as_ref();
-        let start = clock.now().monotonic;
-        // By the clock that nobody sets, for the other one may be set right meanwhile.
-        let left = || budget.saturating_sub(clock.now().monotonic.saturating_duration_since(start));
+        let left = remaining(clock, budget);
         if let (true, Some(authentication)) =
             (self.discovery.is_some() || self.region.is_detected(), &self.authentication)
         {
             // Nobody is asked where to ask for a client that has nothing to show there.
             authentication.check()?;
         }
-        if let Some(discovery) = &self.discovery {
-            let gate = self.gate(discovery::ORIGIN);
-            discovery.confirm(&self.platform, &gate, &self.authority, tenant, left).await?;
-        }
+        self.confirm(tenant, &left).await?;
         // Only applications' own tokens come from regions. Source: msal 1.39.0, `application.py`.
         let region = if grant.is_user { None } else { self.region.find(&self.platform).await };
         let regional = region.map(|region| self.authority.in_region(&region));
@@ -202,6 +200,9 @@ impl Client {
                 .header("content-type", "application/x-www-form-urlencoded")
                 .header("client-request-id", request_id.as_str())
                 .header("x-ms-lib-capability", "retry-after, h429");
+            if let Some(mailbox) = &grant.anchor {
+                request = request.header("x-anchormailbox", mailbox.as_str());
+            }
             request.proxy = Proxy::Configured;
             let mut platform = &self.platform;
             if let Some((route, routed)) = &self.route {
@@ -283,6 +284,40 @@ impl Client {
         }
     }
 
+    /// Sends a request that the flow needs to a server that is not the authority, within `budget`: with the retries of the
+    /// contract, and through a gate of this client.
+    ///
+    /// # Errors
+    ///
+    /// As [`retry::send`], with the server's name in the message.
+    pub async fn send(
+        &self,
+        request: &Request,
+        judge: &(dyn Fn(&Response) -> Verdict + Sync),
+        budget: Duration,
+    ) -> Result<Answer> {
+        let policy = RetryPolicy { budget, ..RetryPolicy::ENTRA };
+        let origin = request.origin();
+        let answer = retry::send(&self.platform, &self.gate(origin), &policy, request, judge).await;
+        answer.map_err(|error| name_origin(error, origin))
+    }
+
+    /// The tenant that is asked.
+    pub(crate) fn tenant_of<'a>(&'a self, ask: &'a Ask) -> &'a str {
+        if ask.tenant.is_empty() { self.tenants.own() } else { &ask.tenant }
+    }
+
+    /// Where tokens are asked for.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Finds out whether the authority is one, if that is not known.
+    pub(crate) async fn confirm(&self, tenant: &str, left: impl Fn() -> Duration) -> Result<()> {
+        let Some(discovery) = &self.discovery else { return Ok(()) };
+        discovery.confirm(&self.platform, &self.gate(discovery::ORIGIN), &self.authority, tenant, left).await
+    }
+
     fn gate(&self, origin: &str) -> Gate {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, gate)) = gates.iter().find(|(known, _)| known == origin) {
@@ -291,6 +326,10 @@ impl Client {
         // What was chosen is for the authority, not for whom all authorities are asked about.
         let limit = self.options.in_flight.filter(|_| origin != discovery::ORIGIN).unwrap_or(IN_FLIGHT);
         let gate = self.platform.gates().gate(origin, &self.client_id, limit);
+        // Where an answer names the origins, there may be ever new ones.
+        if gates.len() >= MOST_GATES {
+            gates.remove(0);
+        }
         gates.push((origin.to_owned(), gate.clone()));
         gate
     }
@@ -323,6 +362,12 @@ fn shift(time: std::time::SystemTime, seconds: i64) -> std::time::SystemTime {
     shifted.unwrap_or(time)
 }
 
+/// How much of `budget` is left, by the clock that nobody sets, for the other one may be set right meanwhile.
+pub(crate) fn remaining(clock: &dyn Clock, budget: Duration) -> impl Fn() -> Duration {
+    let start = clock.now().monotonic;
+    move || budget.saturating_sub(clock.now().monotonic.saturating_duration_since(start))
+}
+
 fn too_late() -> Error {
     let seconds = RetryPolicy::ENTRA.budget.as_secs();
     let message = format!("the proof of who the client is was not there within {seconds} s; nothing was sent");
@@ -337,3 +382,5 @@ fn invalid(message: String) -> Error {
 const OUTSIDE_OF_ITS_TIME: u32 = 700_024;
 /// The most requests under way to one authority. Source: our choice.
 const IN_FLIGHT: usize = 64;
+/// The most origins whose troubles are remembered. Source: our choice.
+const MOST_GATES: usize = 16;

@@ -1,7 +1,7 @@
 //! What is presented in exchange for a token.
 
 use identity_cache::Fetched;
-use identity_core::Secret;
+use identity_core::{Secret, check};
 
 /// What is presented in exchange for a token.
 #[derive(Debug)]
@@ -13,11 +13,13 @@ pub struct Grant<'a> {
     pub(crate) is_user: bool,
     /// Whether it is good for one use.
     pub(crate) is_once: bool,
+    /// See [`with_anchor`](Self::with_anchor).
+    pub(crate) anchor: Option<String>,
 }
 
 impl<'a> Grant<'a> {
     fn user(kind: &'static str) -> Self {
-        Self { kind, open: Vec::new(), secret: Vec::new(), is_user: true, is_once: false }
+        Self { kind, open: Vec::new(), secret: Vec::new(), is_user: true, is_once: false, anchor: None }
     }
 
     /// Nothing but the client's own proof: a token for the application itself.
@@ -60,6 +62,36 @@ impl<'a> Grant<'a> {
     pub fn password(username: &'a str, password: &'a Secret) -> Self {
         Self { open: vec![("username", username)], secret: vec![("password", password)], ..Self::user("password") }
     }
+
+    /// A person's SAML token that a federation server issued: `assertion` is its XML in base64url without padding.
+    ///
+    /// Source: RFC 7522, section 2.1; msal 1.39.0, `application.py`, for version 1.1.
+    #[must_use]
+    pub fn saml(version: SamlVersion, assertion: &'a Secret) -> Self {
+        let kind = match version {
+            SamlVersion::V1_1 => "urn:ietf:params:oauth:grant-type:saml1_1-bearer",
+            SamlVersion::V2_0 => "urn:ietf:params:oauth:grant-type:saml2-bearer",
+        };
+        Self { secret: vec![("assertion", assertion)], ..Self::user(kind) }
+    }
+
+    /// Tells the service near whose data the request is best answered: `upn:` and a name, or `Oid:` and ids. What cannot
+    /// stand in a header is not sent, for it is a hint.
+    #[must_use]
+    pub fn with_anchor(mut self, mailbox: String) -> Self {
+        self.anchor = Some(mailbox).filter(|mailbox| check::is_header_value(mailbox));
+        self
+    }
+}
+
+/// The version of a SAML token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SamlVersion {
+    /// Also for 1.0, whose tokens have the same namespace.
+    V1_1,
+    /// 2.0.
+    V2_0,
 }
 
 /// What the token endpoint gave.

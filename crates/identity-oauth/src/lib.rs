@@ -4,6 +4,7 @@
 //! - [`AppClient`] is a [`Client`] with a cache.
 //! - [`Grant`] is what a token is given for; [`RefreshTokens`] gets further ones of the same people.
 //! - [`ClientAuthentication`] is how a client proves who it is; [`ClientSecret`] is the simplest.
+//! - [`Realm`] is who checks the password of a person.
 //! - [`AzureAuthorityHosts`] names the clouds.
 //!
 //! # What is sent where
@@ -11,8 +12,9 @@
 //! One `POST` to `{authority}/{tenant}/oauth2/v2.0/token` (`{authority}/adfs/oauth2/token` for AD FS) for each token that is
 //! not remembered, with at most three retries within 45 seconds. For an authority that is none of Microsoft's hosts one
 //! `GET` to `https://login.microsoftonline.com/common/discovery/instance` before it, unless that is turned off. With
-//! `tryautodetect` for a region, one `GET` to IMDS, and another one every five minutes while it does not tell. Nothing else:
-//! endpoints are not discovered. All of it together takes 45 seconds at most.
+//! `tryautodetect` for a region, one `GET` to IMDS, and another one every five minutes while it does not tell. Before a
+//! password is used, one `GET` to `{authority host}/common/userrealm/{user name}`. Nothing else: endpoints are not discovered.
+//! All of it together takes 45 seconds at most.
 //!
 //! # Features
 //!
@@ -36,6 +38,7 @@ mod env;
 mod grant;
 mod options;
 mod outcome;
+mod realm;
 mod refresh;
 mod region;
 mod route;
@@ -50,8 +53,9 @@ pub use self::{
     authority::{AzureAuthorityHosts, KnownAuthorities},
     challenge::www_authenticate,
     client::Client,
-    grant::{Grant, Granted},
+    grant::{Grant, Granted, SamlVersion},
     options::ClientOptions,
+    realm::{Federation, Realm},
     refresh::RefreshTokens,
     route::Route,
 };

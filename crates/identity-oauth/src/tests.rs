@@ -18,6 +18,7 @@ use crate::{AppClient, Client, ClientAuthentication, ClientOptions, Proof, Proof
 
 mod damage;
 mod patience;
+mod realm;
 mod refresh;
 mod requests;
 

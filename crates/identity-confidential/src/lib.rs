@@ -16,12 +16,14 @@
 //!
 //! - `authorization-code`: [`AuthorizationCodeCredential`], for web applications whose users signed in.
 //! - `on-behalf-of`: [`OnBehalfOfClient`] and [`OnBehalfOfCredential`], for services that act for their users.
+//! - `username-password`: [`UsernamePasswordCredential`], which is deprecated, for people without a second factor.
 //! - `tokio`: `build()` on the builders, for programs on tokio; brings TLS (rustls with ring).
 //!
 //! # Security
 //!
 //! Secrets and assertions are wiped when dropped and occur in no message, no `Debug` and no log; see `identity-oauth` for
-//! what is sent where.
+//! what is sent where. A password may also be sent to the server of the person's organisation; see
+//! [`UsernamePasswordCredential`].
 #![forbid(unsafe_code)]
 
 mod assertion;
@@ -30,6 +32,8 @@ mod authorization_code;
 #[cfg(feature = "on-behalf-of")]
 mod on_behalf_of;
 mod secret;
+#[cfg(feature = "username-password")]
+mod username_password;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +44,9 @@ pub use self::authorization_code::{AuthorizationCodeCredential, AuthorizationCod
 pub use self::on_behalf_of::{
     OnBehalfOfClient, OnBehalfOfClientBuilder, OnBehalfOfCredential, OnBehalfOfCredentialBuilder,
 };
+#[cfg(feature = "username-password")]
+#[expect(deprecated, reason = "whoever names it hears so")]
+pub use self::username_password::{UsernamePasswordCredential, UsernamePasswordCredentialBuilder};
 pub use self::{
     assertion::{
         Assertion, AssertionRequest, ClientAssertionCredential, ClientAssertionCredentialBuilder, TokenAssertion,
@@ -64,5 +71,11 @@ const _: () = {
         credential::<OnBehalfOfCredential>();
         assert!(size_of::<OnBehalfOfCredential>() == size_of::<usize>());
         assert!(size_of::<OnBehalfOfClient>() == size_of::<usize>());
+    }
+    #[cfg(feature = "username-password")]
+    #[expect(deprecated, reason = "its size counts all the same")]
+    {
+        credential::<UsernamePasswordCredential>();
+        assert!(size_of::<UsernamePasswordCredential>() == size_of::<usize>());
     }
 };

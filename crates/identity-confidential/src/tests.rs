@@ -10,14 +10,19 @@ use identity_core::{
     TokenRequestOptions,
     fakes::{FakeClock, FakeEnv, FakeTransport, Sim, json, platform},
     http::Response,
-    text,
 };
 
 #[cfg(feature = "authorization-code")]
 mod authorization_code;
+#[cfg(feature = "username-password")]
+mod federation;
+#[cfg(feature = "username-password")]
+mod log;
 #[cfg(feature = "on-behalf-of")]
 mod on_behalf_of;
-#[cfg(any(feature = "authorization-code", feature = "on-behalf-of"))]
+#[cfg(feature = "username-password")]
+mod username_password;
+#[cfg(any(feature = "authorization-code", feature = "on-behalf-of", feature = "username-password"))]
 mod users;
 
 use crate::{Assertion, AssertionRequest, ClientAssertionCredential, TokenAssertion};

@@ -6,6 +6,7 @@ use identity_core::{
     Clock as _,
     fakes::join_all,
     http::{TransportError, TransportErrorKind},
+    text,
 };
 
 use super::{users::*, *};

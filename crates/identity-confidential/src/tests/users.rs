@@ -1,9 +1,6 @@
 //! What tests of users' credentials share: a machine that exists only here.
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::collections::BTreeMap;
 
 use identity_core::{
     Platform,
@@ -24,21 +21,12 @@ pub(crate) struct World {
 
 pub(crate) type Answer = std::result::Result<Response, TransportError>;
 
+#[cfg(any(feature = "authorization-code", feature = "on-behalf-of"))]
 impl World {
     pub(crate) fn new(answer: impl Fn(usize, &BTreeMap<String, String>) -> Answer + Send + Sync + 'static) -> Self {
-        let next = AtomicUsize::new(0);
-        Self::slow(Duration::ZERO, move |request| answer(next.fetch_add(1, Ordering::SeqCst), &form(request)))
-    }
-
-    pub(crate) fn slow(latency: Duration, answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
-        let clock = FakeClock::default();
-        let transport = FakeTransport::slow(&clock, latency, answer);
-        let platform = platform(&clock, &transport, &FakeEnv::default());
-        Self { sim: Sim::new(&clock), clock, transport, platform }
-    }
-
-    pub(crate) fn get(&self, credential: &dyn TokenCredential, scope: &str) -> Result<AccessToken> {
-        self.sim.run(async { credential.get_token(&[scope], None).await })
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        let number = move || next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Self::slow(Duration::ZERO, move |request| answer(number(), &form(request)))
     }
 
     pub(crate) fn forms(&self) -> Vec<BTreeMap<String, String>> {
@@ -48,6 +36,19 @@ impl World {
     pub(crate) fn grants(&self) -> Vec<String> {
         let short = |form: BTreeMap<String, String>| form["grant_type"].rsplit(':').next().unwrap().to_owned();
         self.forms().into_iter().map(short).collect()
+    }
+}
+
+impl World {
+    pub(crate) fn slow(latency: Duration, answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        let clock = FakeClock::default();
+        let transport = FakeTransport::slow(&clock, latency, answer);
+        let platform = platform(&clock, &transport, &FakeEnv::default());
+        Self { sim: Sim::new(&clock), clock, transport, platform }
+    }
+
+    pub(crate) fn get(&self, credential: &dyn TokenCredential, scope: &str) -> Result<AccessToken> {
+        self.sim.run(async { credential.get_token(&[scope], None).await })
     }
 }
 

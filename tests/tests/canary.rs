@@ -16,7 +16,10 @@ use std::{
 use identity_cache::{Ask, CacheOptions, Fetch, Fetched, Lookup, TokenCache};
 use identity_certificate::{CertificateCredential, ClientCertificate};
 use identity_chain::ChainedTokenCredential;
-use identity_confidential::{ClientAssertionCredential, ClientSecretCredential, TokenAssertion};
+use identity_confidential::{
+    AuthorizationCodeCredential, ClientAssertionCredential, ClientSecretCredential, OnBehalfOfClient,
+    OnBehalfOfCredential, TokenAssertion,
+};
 use identity_core::{
     AccessToken, BoxFuture, CallContext, Clock as _, Error, Platform, Result, Secret, TokenCredential, TokenFuture,
     answer::{self, Body},
@@ -26,7 +29,7 @@ use identity_core::{
 };
 use identity_emulator::{App, Emulator, Source, TEST_CERTIFICATE_PEM, TEST_KEY_PEM, User};
 use identity_msi::ManagedIdentityCredential;
-use identity_oauth::{AppClient, Client, ClientOptions, ClientSecret, Proof};
+use identity_oauth::{AppClient, Client, ClientOptions, ClientSecret, Grant, Proof, RefreshTokens};
 use identity_tests::{Logs, find_secret, shown};
 use identity_tokio::TransportOptions;
 use identity_workload::{AzurePipelinesCredential, GithubActionsCredential, TokenExchange, WorkloadIdentityCredential};
@@ -36,7 +39,8 @@ const SCOPE: &str = "https://storage.azure.com/.default";
 
 /// Each public type with a secret in it, printed.
 fn printed() -> Vec<(&'static str, String)> {
-    let given = ["access_token", "oidcToken", "value"].map(|name| format!(r#""{name}":"{CANARY}""#)).join(",");
+    let given =
+        ["access_token", "oidcToken", "refresh_token", "value"].map(|name| format!(r#""{name}":"{CANARY}""#)).join(",");
     let world = World::new(200, &format!(r#"{{{given},"expires_in":"3600"}}"#));
     let gives_canary = |credential: &dyn TokenCredential| {
         assert_eq!(world.sim.run(credential.get_token(&[SCOPE], None)).unwrap().secret(), CANARY);
@@ -90,6 +94,15 @@ fn printed() -> Vec<(&'static str, String)> {
     show("oauth::ClientSecret", &secret);
     let client = || Client::new(&world.platform, "tenant", "client", Some(secret.clone()), ClientOptions::default());
     show("oauth::Client", &client());
+    let (code, asked) = (Secret::new(CANARY), ask.clone());
+    let grant = Grant::authorization_code(&code, "https://app.example", Some(&code));
+    show("oauth::Grant", &[&grant, &Grant::on_behalf_of(&code), &Grant::refresh_token(&code)]);
+    let granted = world.sim.run(async { client().unwrap().request(&grant, &asked).await }).unwrap();
+    assert!(granted.refresh_token.is_some());
+    show("oauth::Granted", &granted);
+    let tokens = RefreshTokens::new(1);
+    tokens.put("key", CANARY.into());
+    show("oauth::RefreshTokens", &tokens);
     let client = AppClient::new("Test", client().unwrap());
     assert_eq!(world.sim.run(client.get(&[SCOPE], None)).unwrap().secret(), CANARY);
     show("oauth::AppClient", &client);
@@ -106,6 +119,21 @@ fn printed() -> Vec<(&'static str, String)> {
     let credential = builder.build_with(&world.platform).unwrap();
     gives_canary(&credential);
     show("confidential::ClientAssertionCredential", &credential);
+
+    let builder = OnBehalfOfClient::builder("tenant", "client").client_secret(CANARY);
+    show("confidential::OnBehalfOfClientBuilder", &builder);
+    let client = builder.build_with(&world.platform).unwrap();
+    let credential = client.credential(CANARY).unwrap();
+    gives_canary(&credential);
+    show("confidential::OnBehalfOfClient", &client);
+    show("confidential::OnBehalfOfCredential", &credential);
+    let builder = OnBehalfOfCredential::builder("tenant", "client", CANARY).client_secret(CANARY);
+    show("confidential::OnBehalfOfCredentialBuilder", &builder);
+    let builder = AuthorizationCodeCredential::builder("tenant", "client", CANARY, "https://app.example");
+    show("confidential::AuthorizationCodeCredentialBuilder", &builder.clone().client_secret(CANARY));
+    let credential = builder.build_with(&world.platform).unwrap();
+    gives_canary(&credential);
+    show("confidential::AuthorizationCodeCredential", &credential);
 
     let builder =
         ClientCertificate::builder().certificate_data([TEST_KEY_PEM, TEST_CERTIFICATE_PEM].concat()).password(CANARY);
@@ -216,7 +244,7 @@ fn errors_do_not_repeat_what_a_server_repeats() {
 type Build = fn(&Platform) -> Result<Arc<dyn TokenCredential>>;
 
 /// Credentials that each show the canary to a server in a way of their own.
-const BUILDERS: [Build; 5] = [
+const BUILDERS: [Build; 7] = [
     |platform| Ok(Arc::new(ManagedIdentityCredential::builder().build_with(platform)?)),
     |platform| Ok(Arc::new(ClientSecretCredential::builder("tenant", "client", CANARY).build_with(platform)?)),
     |platform| Ok(Arc::new(WorkloadIdentityCredential::builder().build_with(platform)?)),
@@ -225,6 +253,14 @@ const BUILDERS: [Build; 5] = [
         Ok(Arc::new(builder.build_with(platform)?))
     },
     |platform| Ok(Arc::new(GithubActionsCredential::builder().build_with(platform)?)),
+    |platform| {
+        let client = OnBehalfOfClient::builder("tenant", "client").client_secret("no-canary").build_with(platform)?;
+        Ok(Arc::new(client.credential(CANARY)?))
+    },
+    |platform| {
+        let builder = AuthorizationCodeCredential::builder("tenant", "client", CANARY, "https://app.example");
+        Ok(Arc::new(builder.build_with(platform)?))
+    },
 ];
 
 #[test]
@@ -272,7 +308,6 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("emulator::UnknownSource", "nothing"),
     ("oauth::AzureAuthorityHosts", "names"),
     ("oauth::ClientOptions", "an authority, tenants, numbers"),
-    ("oauth::Grant", "for now nothing but its kind"),
     ("oauth::ProofRequest", "a URL, ids and a time"),
     ("tokio::Roots", "names"),
 ];

@@ -3,6 +3,7 @@
 //! The list of types is compared with the sources, so that a new one cannot be forgotten.
 #![expect(clippy::disallowed_methods, reason = "the sources are read from the disk")]
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test ends when it is not so")]
+#![expect(deprecated, reason = "what is deprecated keeps its secrets as well")]
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +19,7 @@ use identity_certificate::{CertificateCredential, ClientCertificate};
 use identity_chain::ChainedTokenCredential;
 use identity_confidential::{
     AuthorizationCodeCredential, ClientAssertionCredential, ClientSecretCredential, OnBehalfOfClient,
-    OnBehalfOfCredential, TokenAssertion,
+    OnBehalfOfCredential, TokenAssertion, UsernamePasswordCredential,
 };
 use identity_core::{
     AccessToken, BoxFuture, CallContext, Clock as _, Error, Platform, Result, Secret, TokenCredential, TokenFuture,
@@ -129,6 +130,11 @@ fn printed() -> Vec<(&'static str, String)> {
     show("confidential::OnBehalfOfCredential", &credential);
     let builder = OnBehalfOfCredential::builder("tenant", "client", CANARY).client_secret(CANARY);
     show("confidential::OnBehalfOfCredentialBuilder", &builder);
+    let builder = UsernamePasswordCredential::builder("client", "ada@contoso.example", CANARY).tenant_id("adfs");
+    show("confidential::UsernamePasswordCredentialBuilder", &builder);
+    let credential = builder.build_with(&world.platform).unwrap();
+    gives_canary(&credential);
+    show("confidential::UsernamePasswordCredential", &credential);
     let builder = AuthorizationCodeCredential::builder("tenant", "client", CANARY, "https://app.example");
     show("confidential::AuthorizationCodeCredentialBuilder", &builder.clone().client_secret(CANARY));
     let credential = builder.build_with(&world.platform).unwrap();

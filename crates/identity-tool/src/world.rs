@@ -92,7 +92,9 @@ fn variables(emulator: &Emulator, args: &TokenArgs) -> Vec<(String, String)> {
         Credential::WorkloadIdentity => emulator.variables(Source::WorkloadIdentity),
         Credential::AzurePipelines => emulator.variables(Source::AzurePipelines),
         Credential::GithubActions => emulator.variables(Source::GithubActions),
-        Credential::OnBehalfOf | Credential::AuthorizationCode => emulator.variables(Source::Entra),
+        Credential::OnBehalfOf | Credential::AuthorizationCode | Credential::UsernamePassword => {
+            emulator.variables(Source::Entra)
+        }
     }
 }
 

@@ -89,6 +89,7 @@
 //! | `certificate` | `CertificateCredential`, `Signer` | the same and 30 KB |
 //! | `on-behalf-of` | `OnBehalfOfClient`, `OnBehalfOfCredential`; brings `client-secret` and `client-assertion` | the same |
 //! | `authorization-code` | `AuthorizationCodeCredential`; brings the same | the same |
+//! | `username-password` | `UsernamePasswordCredential`, deprecated: it cannot do more than one factor | 97 KB, 2 crates |
 //! | `certificate-encrypted` | private keys with a password | 31 KB, 9 crates |
 //! | `certificate-pkcs12` | PKCS#12 files; brings `certificate-encrypted` | 18 KB, 1 crate |
 //! | `tls-native-roots` | `https` servers are trusted by the system's roots, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` in their place | 2 crates |
@@ -134,6 +135,9 @@ pub use identity_confidential::{ClientSecretCredential, ClientSecretCredentialBu
 pub use identity_confidential::{
     OnBehalfOfClient, OnBehalfOfClientBuilder, OnBehalfOfCredential, OnBehalfOfCredentialBuilder,
 };
+#[cfg(feature = "username-password")]
+#[expect(deprecated, reason = "whoever uses it is told")]
+pub use identity_confidential::{UsernamePasswordCredential, UsernamePasswordCredentialBuilder};
 #[cfg(feature = "msi")]
 pub use identity_msi::{ManagedIdentityCredential, ManagedIdentityCredentialBuilder};
 #[cfg(any(

@@ -85,7 +85,7 @@ fn foreign(name: &str, takers: &[Credential], own: Credential) -> String {
 const TOKEN: &str = "token";
 
 /// Every option of `identity token` that not all credentials take, and those that do.
-const TAKEN_BY: [(&[&str], &[Credential]); 12] = [
+const TAKEN_BY: [(&[&str], &[Credential]); 13] = [
     (&["object-id", "resource-id"], MANAGED),
     (&["allow-remote-endpoint", "emulator-source"], MANAGED_OR_ASSERTION),
     (
@@ -107,6 +107,7 @@ const TAKEN_BY: [(&[&str], &[Credential]); 12] = [
     ),
     (&["assertion-file"], &[Credential::ClientAssertion, Credential::OnBehalfOf, Credential::AuthorizationCode]),
     (&["user-assertion-file"], &[Credential::OnBehalfOf]),
+    (&["username", "password-file"], &[Credential::UsernamePassword]),
     (&["code-file", "redirect-uri", "code-verifier-file"], &[Credential::AuthorizationCode]),
     (
         &["assertion-from", "assertion-scope", "assertion-client-id", "assertion-object-id", "assertion-resource-id"],
@@ -131,6 +132,7 @@ const ENTRA: &[Credential] = &[
     Credential::GithubActions,
     Credential::OnBehalfOf,
     Credential::AuthorizationCode,
+    Credential::UsernamePassword,
 ];
 
 #[cfg(test)]

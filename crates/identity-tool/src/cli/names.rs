@@ -26,6 +26,8 @@ pub(crate) enum Credential {
     OnBehalfOf,
     /// A person who signed in to an application and came back with a code
     AuthorizationCode,
+    /// A person by name and password (deprecated: no second factor)
+    UsernamePassword,
 }
 
 impl Credential {

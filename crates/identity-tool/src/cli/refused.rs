@@ -45,7 +45,7 @@ impl RefusedArgs {
             (
                 &self.certificate_password,
                 "--certificate-password",
-                "set AZURE_CLIENT_CERTIFICATE_PASSWORD, or give --certificate-password-file",
+                "set AZURE_CLIENT_CERTIFICATE_PASSWORD or AZURE_PASSWORD, or give --certificate-password-file or --password-file",
             ),
             (&self.assertion, "--assertion", "give --assertion-file"),
             (

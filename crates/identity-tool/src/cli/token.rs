@@ -178,6 +178,14 @@ pub(crate) struct ProofArgs {
     #[arg(long, value_name = "FILE", help_heading = "Only for authorization-code")]
     pub(crate) code_verifier_file: Option<PathBuf>,
 
+    /// The person's name, such as ada@contoso.com [env: AZURE_USERNAME]
+    #[arg(long, value_name = "NAME", help_heading = "Only for username-password")]
+    pub(crate) username: Option<String>,
+
+    /// File with the person's password, `-` for standard input [env: AZURE_PASSWORD, the password itself]
+    #[arg(long, value_name = "FILE", help_heading = "Only for username-password")]
+    pub(crate) password_file: Option<PathBuf>,
+
     /// Audience of the job's token, for other clouds than the public one
     #[arg(long, value_name = "AUDIENCE", help_heading = "Only for github-actions")]
     pub(crate) audience: Option<String>,

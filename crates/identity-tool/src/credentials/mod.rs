@@ -74,6 +74,7 @@ pub(crate) fn build(args: &TokenArgs, platform: &Platform) -> Result<Built> {
         Credential::GithubActions => federated::github_actions(args, platform)?,
         Credential::OnBehalfOf => users::on_behalf_of(args, platform)?,
         Credential::AuthorizationCode => users::authorization_code(args, platform)?,
+        Credential::UsernamePassword => users::username_password(args, platform)?,
     };
     Ok(Built { credential, source: None })
 }

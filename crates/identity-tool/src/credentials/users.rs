@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+#[expect(deprecated, reason = "whoever asks for it is told in the help")]
+use identity::UsernamePasswordCredential;
 use identity::{
     AuthorizationCodeCredential, ClientAuthentication, ClientCertificate, OnBehalfOfCredential, Platform, Result,
     Secret, TokenCredential,
 };
 
 use super::{
-    application,
+    CLIENT_ID, TENANT_ID, application,
     assertion::AssertionFile,
     certificate::{CERTIFICATE_PASSWORD, CERTIFICATE_PATH, SEND_CERTIFICATE_CHAIN},
     secret::CLIENT_SECRET,
@@ -57,6 +59,28 @@ pub(super) fn authorization_code(args: &TokenArgs, platform: &Platform) -> Resul
     };
     Ok(Arc::new(builder.build_with(platform)?))
 }
+
+#[expect(deprecated, reason = "whoever asks for it is told in the help")]
+pub(super) fn username_password(args: &TokenArgs, platform: &Platform) -> Result<Arc<dyn TokenCredential>> {
+    let mut settings = Settings::new(platform.env().as_ref());
+    let client = settings.text("client-id", args.app.client_id.as_deref(), &[CLIENT_ID])?;
+    let username = settings.text("username", args.proof.username.as_deref(), &[USERNAME])?;
+    let password = settings.secret("password-file", args.proof.password_file.as_deref(), PASSWORD)?;
+    // Without one, any organisation's.
+    let tenant = match &args.app.tenant_id {
+        Some(tenant) => Some(tenant.clone()),
+        None => settings.variable(&[TENANT_ID])?,
+    };
+    settings.done("username-password")?;
+    let mut builder = with_client_options!(UsernamePasswordCredential::builder(client, username, password), args);
+    if let Some(tenant) = tenant {
+        builder = builder.tenant_id(tenant);
+    }
+    Ok(Arc::new(builder.build_with(platform)?))
+}
+
+const USERNAME: &str = "AZURE_USERNAME";
+const PASSWORD: &str = "AZURE_PASSWORD";
 
 /// How the application proves who it is.
 enum Proof {

@@ -314,7 +314,10 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("emulator::UnknownSource", "nothing"),
     ("oauth::AzureAuthorityHosts", "names"),
     ("oauth::ClientOptions", "an authority, tenants, numbers"),
+    ("oauth::Federation", "URLs of a server"),
     ("oauth::ProofRequest", "a URL, ids and a time"),
+    ("oauth::Realm", "URLs of a server"),
+    ("oauth::SamlVersion", "names"),
     ("tokio::Roots", "names"),
 ];
 

@@ -49,7 +49,14 @@ impl Shared {
 
     /// Writes all files that clients read, or none if one of somebody else is in the way.
     pub(crate) fn write_files(&self) -> io::Result<()> {
-        for (name, kind) in [(CA, Kind::Ca), (CLIENT, Kind::Client), (BINDING_CA, Kind::Ca)] {
+        let all = [
+            (CA, Kind::Ca),
+            (CLIENT, Kind::Client),
+            (BINDING_CA, Kind::Ca),
+            (USER_ASSERTION, Kind::UserToken),
+            (CODE, Kind::Code),
+        ];
+        for (name, kind) in all {
             check(&self.files.path(name), kind)?;
         }
         self.rotate_tokens()?;
@@ -58,17 +65,18 @@ impl Shared {
         self.write_file(BINDING_CA, &self.binding.ca_pem(), Kind::Ca)
     }
 
-    fn write_file(&self, name: &str, content: &str, kind: Kind) -> io::Result<()> {
+    pub(crate) fn write_file(&self, name: &str, content: &str, kind: Kind) -> io::Result<()> {
         self.files.write(name, content, kind, &self.signer.random_hex::<8>()?)
     }
 
-    /// Writes new tokens of the service account.
+    /// Writes new tokens of the service account and of a user.
     pub(crate) fn rotate_tokens(&self) -> io::Result<()> {
         for (directory, audience) in [(POD, EXCHANGE_AUDIENCE), (BINDING_POD, BINDING_AUDIENCE)] {
             let directory = self.files.path(directory);
             self.project_kubernetes_token(&directory, KUBERNETES_SUBJECT, audience, LIFETIME)?;
         }
-        Ok(())
+        self.write_user_assertion()?;
+        self.write_code()
     }
 
     /// Lets another key sign, and writes new tokens.
@@ -100,7 +108,9 @@ pub(crate) const POD: &str = "azure-identity";
 pub(crate) const BINDING_POD: &str = "identity-binding";
 pub(crate) const BINDING_CA: &str = "identity-binding-ca.pem";
 pub(crate) const TOKEN: &str = "azure-identity-token";
+pub(crate) const USER_ASSERTION: &str = "user-assertion";
+pub(crate) const CODE: &str = "authorization-code";
 /// How long the tokens in files live: as long as AKS allows.
-const LIFETIME: Duration = Duration::from_secs(86_400);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(86_400);
 /// As far as Entra's clock may be wrong: 100 years.
 const MAX_SKEW_SECS: i64 = 3_155_760_000;

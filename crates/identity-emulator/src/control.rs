@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use crate::answer::{Answer, Plan};
 use crate::cluster::{CA, CLIENT};
-use crate::entra::knows_code;
+use crate::entra::{Ask, CODE_LIFETIME_SECS, knows_code};
 use crate::io::HyperIo;
 use crate::lock;
 use crate::reply::{JSON, Reply, json_body};
@@ -89,6 +89,24 @@ async fn handle(shared: &Shared, request: Request<Incoming>) -> Handled {
             };
             rotated.map(|()| None).map_err(|error| (500, error.to_string()))
         }
+        (&Method::POST, "/__emulator/code") => {
+            let order: CodeOrder = order(request).await?;
+            let CodeOrder { client_id, redirect_uri, scope, user, code_challenge, nonce } = &order;
+            let (challenge, nonce) = (code_challenge.as_deref(), nonce.as_deref());
+            let ask = Ask { client_id, redirect_uri, scope, challenge, nonce };
+            let code = shared.code(&ask, user, Some(CODE_LIFETIME_SECS)).map_err(refused)?;
+            Ok(Some(json!({ "code": code })))
+        }
+        (&Method::POST, "/__emulator/user-token") => {
+            let UserTokenOrder { client_id, scope, user } = order(request).await?;
+            let token = shared.user_token(&client_id, &scope, &user, None).map_err(refused)?;
+            Ok(Some(json!({ "access_token": token })))
+        }
+        (&Method::POST, "/__emulator/grants") => {
+            let GrantsOrder { user, end } = order(request).await?;
+            let is_revoked = matches!(end, End::Revoke);
+            shared.end_grants(user.as_deref(), is_revoked).map(|()| None).map_err(refused)
+        }
         (&Method::GET, "/__emulator/requests") => Ok(Some(requests(shared))),
         (&Method::DELETE, "/__emulator/requests") => {
             lock(&shared.log).clear();
@@ -155,6 +173,48 @@ enum Rotated {
     IdentityBindingCa,
     Tokens,
     SigningKey,
+}
+
+/// What `POST /__emulator/code` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodeOrder {
+    client_id: String,
+    redirect_uri: String,
+    scope: String,
+    user: String,
+    code_challenge: Option<String>,
+    nonce: Option<String>,
+}
+
+/// What `POST /__emulator/user-token` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserTokenOrder {
+    client_id: String,
+    scope: String,
+    user: String,
+}
+
+/// What `POST /__emulator/grants` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantsOrder {
+    /// The name of a user; everybody if absent.
+    user: Option<String>,
+    end: End,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum End {
+    Revoke,
+    Expire,
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn refused(error: io::Error) -> (u16, String) {
+    (if error.kind() == io::ErrorKind::InvalidInput { 400 } else { 500 }, error.to_string())
 }
 
 /// The JSON of an order.

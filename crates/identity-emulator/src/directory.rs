@@ -8,14 +8,15 @@ mod issuer;
 mod user;
 mod write;
 
-pub(crate) use app::plain;
 pub use app::{App, Tenant};
+pub(crate) use app::{IMPERSONATION, plain};
 pub(crate) use check::PLAYED;
 pub use defaults::{
-    CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET, FEDERATED_CLIENT_ID,
-    GITHUB_ISSUER, GITHUB_SUBJECT, KUBERNETES_ISSUER, KUBERNETES_SUBJECT, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID,
-    PIPELINES_ISSUER, PIPELINES_SUBJECT, SERVICE_CONNECTION_ID, TENANT_DOMAIN, USER_NAME, USER_PASSWORD, WEB_CLIENT_ID,
-    WEB_CLIENT_SECRET,
+    CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, DISABLED_USER_NAME, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET,
+    EXPIRED_PASSWORD_USER_NAME, FEDERATED_CLIENT_ID, FEDERATED_USER_NAME, GITHUB_ISSUER, GITHUB_SUBJECT,
+    KUBERNETES_ISSUER, KUBERNETES_SUBJECT, MFA_USER_NAME, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID, OTHER_USER_NAME,
+    PIPELINES_ISSUER, PIPELINES_SUBJECT, PUBLIC_CLIENT_ID, SERVICE_CONNECTION_ID, TENANT_DOMAIN, USER_NAME,
+    USER_OBJECT_ID, USER_PASSWORD, WEB_CLIENT_ID, WEB_CLIENT_SECRET, WEB_REDIRECT_URI,
 };
 pub(crate) use issuer::Issuer;
 pub use user::User;
@@ -54,15 +55,40 @@ impl Directory {
 
     /// The application, if the tenant has it.
     pub(crate) fn app(&self, client_id: &str, tenant: &Tenant) -> Option<&App> {
-        let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id))?;
+        let app = self.any_app(client_id)?;
         let home = self.tenants.first().is_some_and(|home| home.id == tenant.id);
         let known = if app.tenants.is_empty() { home } else { app.tenants.iter().any(|name| tenant.is_called(name)) };
         known.then_some(app)
     }
 
+    /// The application, whatever tenants have it.
+    pub(crate) fn any_app(&self, client_id: &str) -> Option<&App> {
+        self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id))
+    }
+
+    /// The person of that name.
+    pub(crate) fn user(&self, name: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The person of that object id.
+    pub(crate) fn user_of(&self, object_id: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.object_id.eq_ignore_ascii_case(object_id))
+    }
+
+    /// The tenant that a person belongs to.
+    pub(crate) fn home_of(&self, user: &User) -> Option<&Tenant> {
+        user.tenant.as_deref().map_or(self.tenants.first(), |name| self.tenant(name))
+    }
+
     /// Adds an application, or replaces the one of that client id.
     pub(crate) fn put(&mut self, app: App) {
         put(&mut self.apps, app, |one, other| one.client_id.eq_ignore_ascii_case(&other.client_id));
+    }
+
+    /// Adds a person, or replaces the one of that name.
+    pub(crate) fn put_user(&mut self, user: User) {
+        put(&mut self.users, user, |one, other| one.name.eq_ignore_ascii_case(&other.name));
     }
 }
 
@@ -85,7 +111,7 @@ impl Extra {
             directory.put(app.clone());
         }
         for user in &self.users {
-            put(&mut directory.users, user.clone(), |one, other| one.name.eq_ignore_ascii_case(&other.name));
+            directory.put_user(user.clone());
         }
         for (issuer, jwks) in &self.issuers {
             directory.issuers.push(Issuer::parse(issuer, jwks)?);
@@ -201,6 +227,17 @@ impl Store {
         directory.check(&self.hosts).map_err(|problem| invalid(problem.what))?;
         state.directory = Arc::new(directory);
         put(&mut state.extra.apps, app, |one, other| one.client_id.eq_ignore_ascii_case(&other.client_id));
+        Ok(())
+    }
+
+    /// Adds a person, or replaces the one of that name; it stays when the file changes.
+    pub(crate) fn put_user(&self, user: User) -> io::Result<()> {
+        let mut state = lock(&self.now);
+        let mut directory = Directory::clone(&state.directory);
+        directory.put_user(user.clone());
+        directory.check(&self.hosts).map_err(|problem| invalid(problem.what))?;
+        state.directory = Arc::new(directory);
+        put(&mut state.extra.users, user, |one, other| one.name.eq_ignore_ascii_case(&other.name));
         Ok(())
     }
 }

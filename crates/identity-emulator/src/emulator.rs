@@ -2,6 +2,7 @@
 
 mod choice;
 mod entra;
+mod people;
 
 use std::fmt;
 use std::io;

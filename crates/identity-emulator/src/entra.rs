@@ -5,26 +5,38 @@ mod certificate;
 mod claims;
 mod client;
 mod client_credentials;
+mod code;
 mod codes;
+mod delegated;
 mod discovery;
 mod error;
 mod federation;
 mod form;
+mod grants;
+mod on_behalf_of;
+mod password;
+mod person;
+mod refresh;
 mod scope;
 mod tenant;
+mod user_token;
 
 use serde_json::{Map, Value};
 
+pub(crate) use code::{Ask, CODE_LIFETIME_SECS};
+pub(crate) use delegated::Wanted;
 pub(crate) use error::{Detail, body, canned};
 use error::{known, not_played};
 pub(crate) use federation::{BINDING_AUDIENCE, EXCHANGE_AUDIENCE};
+pub(crate) use grants::{Grants, State, is_opaque};
+pub(crate) use tenant::Realm;
+pub(crate) use user_token::Delegation;
 
 use crate::endpoints::{Outcome, Refusal};
 use crate::record::Request;
 use crate::shared::Shared;
 use crate::source::Source;
 use form::Form;
-use tenant::Realm;
 
 /// A token that may be issued, by Entra or by an issuer that it trusts.
 pub(crate) struct Issue {
@@ -32,6 +44,8 @@ pub(crate) struct Issue {
     pub(crate) claims: Map<String, Value>,
     /// The name of the field that has the token.
     pub(crate) token_field: &'static str,
+    /// The claims of an ID token, likewise.
+    pub(crate) id_token: Option<Map<String, Value>>,
     /// The other fields of the answer, without times.
     pub(crate) fields: Map<String, Value>,
     pub(crate) lifetime_secs: i64,
@@ -78,6 +92,10 @@ fn token(shared: &Shared, request: &Request, realm: &Realm<'_>) -> Result<Outcom
     let grant = form.required("grant_type")?;
     let issue = match grant {
         "client_credentials" => client_credentials::issue(shared, request, realm, &form)?,
+        "authorization_code" if !realm.is_adfs => code::issue(shared, request, realm, &form)?,
+        "refresh_token" if !realm.is_adfs => refresh::issue(shared, request, realm, &form)?,
+        "password" if !realm.is_adfs => password::issue(shared, request, realm, &form)?,
+        ON_BEHALF_OF if !realm.is_adfs => on_behalf_of::issue(shared, request, realm, &form)?,
         other if GRANTS.contains(&other) => return Err(not_played(&format!("the grant '{other}'"))),
         other => {
             let text = format!("The app requested an unsupported grant type '{other}'.");
@@ -103,15 +121,17 @@ const LATER: [&str; 8] = [
     "oauth2/v2.0/logout",
     "saml2",
 ];
-/// Grants that Entra has.
-const GRANTS: [&str; 7] = [
+/// Grants that Entra has, or AD FS.
+const GRANTS: [&str; 8] = [
     "authorization_code",
     "device_code",
     "password",
     "refresh_token",
+    ON_BEHALF_OF,
     "urn:ietf:params:oauth:grant-type:device_code",
-    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:ietf:params:oauth:grant-type:saml1_1-bearer",
     "urn:ietf:params:oauth:grant-type:saml2-bearer",
 ];
+const ON_BEHALF_OF: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// What clients are told, who are not to see what is in the file.
 const BROKEN: &str = "The directory file of the emulator is broken; see what the emulator says of it";

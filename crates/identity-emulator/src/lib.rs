@@ -1,7 +1,7 @@
 //! A strict local stand-in for Entra and the metadata endpoints of Azure.
 //!
 //! It gives out tokens as IMDS, App Service, Azure Arc, Service Fabric, Azure ML and Cloud Shell do, and as Entra's token
-//! service does for client secrets, certificates and federated tokens, and refuses what they refuse. Its tokens are
+//! service does for applications and for people, and refuses what they refuse. Its tokens are
 //! signed, and a published key set verifies them. It records every request, and it can be told to be slow,
 //! to fail or to lie. Clients of any language find it by the environment variables that they look at anyway.
 //!
@@ -43,7 +43,8 @@
 //!
 //! (1) is `AZURE_AUTHORITY_HOST`, `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, and the CA that has to be trusted for
 //! them, under each name by which programs take one: `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE` (Python), `NODE_EXTRA_CA_CERTS`.
-//! [`Emulator::certificate_variables`] are those of a program that signs in with a certificate. Clients have to be told not to
+//! [`Emulator::certificate_variables`] are those of a program that signs in with a certificate, and
+//! [`Emulator::user_variables`] those of one that acts for a person. Clients have to be told not to
 //! ask the public cloud whether the authority is a real one (`disable_instance_discovery`).
 //!
 //! # Entra
@@ -58,19 +59,39 @@
 //! | `GET /{tenant}/v2.0/.well-known/openid-configuration` | discovery document, also without `/v2.0` and below `/adfs` |
 //! | `GET /{tenant}/discovery/v2.0/keys` | key set, also without `/v2.0` |
 //!
-//! The grant is `client_credentials`; a client shows who it is by a secret, in the form or in a header, by an
-//! assertion that one of its certificates signs (RS256 to PS512), or by a token of an issuer that it trusts. Grants and endpoints
-//! for users are answered with 501: it does not play them yet. What is known
-//! is in a directory: [`App`] and its like in Rust, or a file that is read again when it changes
+//! The grants are `client_credentials`, `authorization_code`, `refresh_token`, `password` and on-behalf-of (`jwt-bearer`); AD FS
+//! has the first only. Device codes are answered with 501: it does not play them yet. A client shows
+//! who it is by a secret, in the form or in a header, by an
+//! assertion that one of its certificates signs (RS256 to PS512), or by a token of an issuer that it trusts; a public client by
+//! nothing, and by a code verifier where it redeems a code. What is known
+//! is in a directory: [`App`], [`User`] and their like in Rust, or a file that is read again when it changes
 //! ([`Builder::directory`], [`Emulator::write_directory`]). The built-in one:
 //!
 //! | application | it has |
 //! |---|---|
-//! | [`WEB_CLIENT_ID`] | [`WEB_CLIENT_SECRET`], in both tenants ([`TENANT_ID`], [`OTHER_TENANT_ID`]) |
+//! | [`WEB_CLIENT_ID`] | [`WEB_CLIENT_SECRET`], in both tenants ([`TENANT_ID`], [`OTHER_TENANT_ID`]); [`WEB_REDIRECT_URI`] and `http://localhost` |
+//! | [`PUBLIC_CLIENT_ID`] | no credential, in both tenants; `http://localhost` |
 //! | [`CERTIFICATE_CLIENT_ID`] | [`TEST_CERTIFICATE_PEM`] and its key, [`TEST_KEY_PEM`] |
 //! | [`FEDERATED_CLIENT_ID`] | trust in the emulated cluster, Azure Pipelines, GitHub Actions and the managed identities |
 //! | [`EXPIRED_CLIENT_ID`] | [`EXPIRED_CLIENT_SECRET`] (AADSTS7000222) |
 //! | [`DISABLED_CLIENT_ID`] | been disabled (AADSTS7000112) |
+//!
+//! | person | who |
+//! |---|---|
+//! | [`USER_NAME`] | needs [`USER_PASSWORD`], which all have, and nothing else |
+//! | [`OTHER_USER_NAME`] | is of the second tenant |
+//! | [`MFA_USER_NAME`] | needs a second factor (AADSTS50076) |
+//! | [`FEDERATED_USER_NAME`] | has the password at AD FS (AADSTS50126 at Entra) |
+//! | [`DISABLED_USER_NAME`] | has been disabled (AADSTS50057) |
+//! | [`EXPIRED_PASSWORD_USER_NAME`] | has to change the password (AADSTS50055) |
+//!
+//! A scope for a user names one resource: `{resource}/.default` or `{resource}/{name}`, beside the words of OpenID Connect. Azure's
+//! resources have `user_impersonation`, Microsoft Graph whatever looks like `Mail.Read`, and an application what [`App::scope`] says.
+//! Everything there is consented to, unless [`App::consent`] or [`App::without_consent`] say otherwise (AADSTS65001).
+//! Refresh tokens are bound to a client, a user and the client's capabilities, serve every resource and live for 90 days;
+//! [`Emulator::revoke_refresh_tokens`] ends them.
+//! On-behalf-of takes a token of a user for the application itself. If a policy demands a second factor that the user did not
+//! show, the refusal has `claims`, and passes once the client hands them back.
 //!
 //! # Control from other languages
 //!
@@ -88,6 +109,9 @@
 //! | `GET /__emulator/entra` | `authority`, `ca` (PEM), `ca_path`, `client_certificate_path`, `identity_binding_ca`, `directory_error` |
 //! | `POST /__emulator/clock` | `{"skew_secs": 600}`: Entra's clock is so far ahead |
 //! | `POST /__emulator/certificate` | `{"kind": "expired"}`, `"not-yet-valid"`, `"other-name"`, `"self-signed"` or `"good"`: what Entra shows |
+//! | `POST /__emulator/user-token` | `{"client_id": .., "scope": .., "user": ..}`: gives an `access_token` of a user |
+//! | `POST /__emulator/code` | the same and `redirect_uri`, `code_challenge`, `nonce`: gives a `code` |
+//! | `POST /__emulator/grants` | `{"user": .., "end": "revoke"}` or `"expire"`: refresh tokens of a user; without `user`, all |
 //! | `POST /__emulator/rotate` | `{"what": "ca"}`, `"identity-binding-ca"`, `"tokens"` or `"signing-key"`: new ones, also in the files |
 //!
 //! ANSWER is an object; every field is optional: `status`, `entra_error` (a code), `headers` (a list of pairs), `body`, `raw`,
@@ -127,6 +151,7 @@ mod source;
 mod text;
 mod tls;
 mod token;
+mod users;
 mod wire;
 mod x509;
 
@@ -135,10 +160,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use answer::{Answer, ExpiryFormat};
 pub use builder::Builder;
 pub use directory::{
-    App, CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET, FEDERATED_CLIENT_ID,
-    GITHUB_ISSUER, GITHUB_SUBJECT, KUBERNETES_ISSUER, KUBERNETES_SUBJECT, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID,
-    PIPELINES_ISSUER, PIPELINES_SUBJECT, SERVICE_CONNECTION_ID, TENANT_DOMAIN, Tenant, USER_NAME, USER_PASSWORD, User,
-    WEB_CLIENT_ID, WEB_CLIENT_SECRET,
+    App, CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, DISABLED_USER_NAME, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET,
+    EXPIRED_PASSWORD_USER_NAME, FEDERATED_CLIENT_ID, FEDERATED_USER_NAME, GITHUB_ISSUER, GITHUB_SUBJECT,
+    KUBERNETES_ISSUER, KUBERNETES_SUBJECT, MFA_USER_NAME, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID, OTHER_USER_NAME,
+    PIPELINES_ISSUER, PIPELINES_SUBJECT, PUBLIC_CLIENT_ID, SERVICE_CONNECTION_ID, TENANT_DOMAIN, Tenant, USER_NAME,
+    USER_OBJECT_ID, USER_PASSWORD, User, WEB_CLIENT_ID, WEB_CLIENT_SECRET, WEB_REDIRECT_URI,
 };
 pub use emulator::Emulator;
 pub use faults::Faults;
@@ -151,6 +177,7 @@ pub use shared::Connections;
 pub use source::{Source, UnknownSource};
 pub use tls::ServerCertificate;
 pub use token::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
+pub use users::UserFlow;
 
 /// Locks, whatever happened to those who held the lock before: all data here is whole between two statements.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

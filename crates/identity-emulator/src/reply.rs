@@ -177,9 +177,12 @@ fn issue_body(shared: &Shared, source: Source, plan: &Plan, issue: &Issue) -> io
     let now = epoch_seconds(shared.now(source));
     let lifetime = plan.lifetime_secs.unwrap_or(issue.lifetime_secs);
     let expires = now.saturating_add(lifetime);
-    let token = shared.signer.sign_issue(issue, now, expires)?;
+    let token = shared.signer.sign_issue(&issue.claims, now, expires)?;
     let mut fields = issue.fields.clone();
     fields.insert(issue.token_field.to_owned(), token.clone().into());
+    if let Some(claims) = &issue.id_token {
+        fields.insert("id_token".to_owned(), shared.signer.sign_issue(claims, now, expires)?.into());
+    }
     if source.is_authority() {
         let usual = if settings.expires_in_text { ExpiryFormat::Text } else { ExpiryFormat::Number };
         let expires_in = seconds_format(plan.expires_in.unwrap_or(usual));

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::directory::{App, Store};
 use crate::endpoints::{Challenges, Refusal, TokenStore};
+use crate::entra::Grants;
 use crate::faults::Faults;
 use crate::files::Files;
 use crate::identity::Identity;
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) used: Mutex<VecDeque<String>>,
     /// What applications asked for in the last minutes, newest last.
     pub(crate) asked: Mutex<VecDeque<(Instant, String)>>,
+    /// What people have agreed to.
+    pub(crate) grants: Mutex<Grants>,
     pub(crate) authority: Authority,
     /// The proxy of AKS identity bindings.
     pub(crate) binding: Authority,
@@ -66,6 +69,9 @@ pub(crate) struct Settings {
     pub(crate) refuse_padding: bool,
     pub(crate) refuse_replays: bool,
     pub(crate) loop_limit: Option<usize>,
+    pub(crate) refresh_lifetime_secs: i64,
+    pub(crate) single_use_refresh_tokens: bool,
+    pub(crate) pkce_is_optional: bool,
 }
 
 /// What clients must show; never printed.

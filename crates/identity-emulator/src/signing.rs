@@ -109,6 +109,6 @@ impl SigningKey {
 }
 
 const SECOND_KEY_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY-2.pem");
-const SECOND_CERTIFICATE_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY-2.crt.pem");
+pub(crate) const SECOND_CERTIFICATE_PEM: &str = include_str!("../keys/PUBLIC-TEST-KEY-2.crt.pem");
 /// How long both keys are published: as long as tokens of managed identities live, a day.
 const BOTH_SECS: i64 = 86_400;

@@ -35,13 +35,22 @@ fn files_of_an_earlier_emulator_are_replaced() {
     names.sort();
     assert_eq!(
         names,
-        ["azure-identity", "ca.pem", "client.pem", "copy.pem", "identity-binding", "identity-binding-ca.pem"]
+        [
+            "authorization-code",
+            "azure-identity",
+            "ca.pem",
+            "client.pem",
+            "copy.pem",
+            "identity-binding",
+            "identity-binding-ca.pem",
+            "user-assertion"
+        ]
     );
 }
 
 #[test]
 fn files_of_somebody_else_stop_the_start_and_stay() {
-    for name in ["ca.pem", "client.pem", "identity-binding-ca.pem"] {
+    for name in ["ca.pem", "client.pem", "identity-binding-ca.pem", "user-assertion", "authorization-code"] {
         let directory = common::directory();
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join(name), "PRIVATE KEY of somebody").unwrap();

@@ -172,17 +172,16 @@ fn refused_as(emulator: &Emulator) -> (u16, String, u64) {
 #[test]
 fn what_is_not_played_is_told_as_such() {
     let emulator = builder().start_in_background().unwrap();
-    for grant in [
-        "refresh_token",
-        "password",
-        "authorization_code",
-        "urn:ietf:params:oauth:grant-type:jwt-bearer",
-        "urn:ietf:params:oauth:grant-type:device_code",
-    ] {
+    for grant in ["device_code", "urn:ietf:params:oauth:grant-type:device_code"] {
         let answer = token(&emulator, TENANT_ID, &fields(&[("grant_type", grant)]));
         let body = answer.json();
         assert_eq!((answer.status, &body["error"]), (501, &"not_emulated".into()), "{grant}");
         assert!(body["error_description"].as_str().unwrap().contains(grant), "{body}");
+    }
+    for grant in ["password", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"] {
+        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+        let bytes = request("POST", "/adfs/oauth2/token", &headers, &form(&fields(&[("grant_type", grant)])));
+        assert_eq!(Response::parse(&send_tls(&emulator, Source::Entra, &bytes).unwrap()).status, 501, "AD FS, {grant}");
     }
 }
 

@@ -33,11 +33,35 @@ impl Builder {
     /// Lets Entra refuse an application that asks for the same token more than `count` times within five minutes, as the
     /// real service does at a rate of its own; the default is no limit.
     ///
-    /// The answer is HTTP 429 in plain text with `Retry-After`, 60 seconds. What users get is AADSTS50196: for a test of that, see
-    /// [`Answer::entra_error`](crate::Answer::entra_error).
+    /// The answer is HTTP 429 in plain text with `Retry-After`, 60 seconds; for a user it is AADSTS50196.
     #[must_use]
     pub fn loop_limit(mut self, count: usize) -> Self {
         self.settings.loop_limit = Some(count);
+        self
+    }
+
+    /// Sets how long a refresh token lives, in seconds; the default is 90 days (AADSTS700082 after that).
+    #[must_use]
+    pub fn refresh_token_lifetime_secs(mut self, seconds: u32) -> Self {
+        self.settings.refresh_lifetime_secs = seconds.into();
+        self
+    }
+
+    /// Lets Entra accept each refresh token once (AADSTS70008 after that).
+    ///
+    /// The real service gives a new one each time, too, but accepts the old one still.
+    #[must_use]
+    pub fn single_use_refresh_tokens(mut self) -> Self {
+        self.settings.single_use_refresh_tokens = true;
+        self
+    }
+
+    /// Lets public clients redeem authorization codes without a code verifier (PKCE).
+    ///
+    /// The default is to refuse that (AADSTS9002325); the real service does so for single page applications only.
+    #[must_use]
+    pub fn optional_pkce(mut self) -> Self {
+        self.settings.pkce_is_optional = true;
         self
     }
 

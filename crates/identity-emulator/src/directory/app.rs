@@ -53,6 +53,12 @@ pub struct App {
     pub(crate) resources: Vec<String>,
     /// Resources, each with a role that the application has there.
     pub(crate) roles: Vec<(String, String)>,
+    /// Where it may let people be sent back to.
+    pub(crate) redirect_uris: Vec<String>,
+    /// What its users can allow others to do.
+    pub(crate) scopes: Vec<String>,
+    /// Resources, each with what its users have allowed it there.
+    pub(crate) consents: Vec<(String, String)>,
     /// The version of the tokens for it, 1 or 2.
     pub(crate) token_version: u8,
     pub(crate) disabled: bool,
@@ -93,6 +99,9 @@ impl App {
             federations: Vec::new(),
             resources: Vec::new(),
             roles: Vec::new(),
+            redirect_uris: Vec::new(),
+            scopes: Vec::new(),
+            consents: Vec::new(),
             token_version: 1,
             disabled: false,
             public: false,
@@ -180,6 +189,31 @@ impl App {
         self
     }
 
+    /// Registers a redirect URI, which requests must name exactly.
+    ///
+    /// With `http://localhost` and `http://127.0.0.1` any port will do, as with the real service.
+    #[must_use]
+    pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
+        self.redirect_uris.push(uri.into());
+        self
+    }
+
+    /// Lets users allow others to do this with the application as a resource, such as `Files.Read`; the default is
+    /// `user_impersonation` alone.
+    #[must_use]
+    pub fn scope(mut self, name: impl Into<String>) -> Self {
+        self.scopes.push(name.into());
+        self
+    }
+
+    /// Lets the application have this for its users, such as `User.Read` at `https://graph.microsoft.com`, and of all else
+    /// only what is given so, too (AADSTS65001); the default is whatever there is.
+    #[must_use]
+    pub fn consent(mut self, resource: impl Into<String>, scope: impl Into<String>) -> Self {
+        self.consents.push((resource.into(), scope.into()));
+        self
+    }
+
     /// Sets the version of the tokens for this application as a resource, 1 or 2; the default is 1.
     ///
     /// A token of version 2 has the client id as its audience, and `azp` in place of `appid`.
@@ -203,10 +237,9 @@ impl App {
         self
     }
 
-    /// Takes the administrator's consent away: its own tokens have no roles.
+    /// Takes the administrator's consent away: its own tokens have no roles, and users get none (AADSTS65001).
     ///
     /// A program that acts for itself gets a token all the same, as from the real service; what refuses it is the resource.
-    /// AADSTS65001 is for users: [`Answer::entra_error`](crate::Answer::entra_error) plays it.
     #[must_use]
     pub fn without_consent(mut self) -> Self {
         self.consented = false;
@@ -231,6 +264,28 @@ impl App {
         let asked = plain(resource);
         let at = self.roles.iter().filter(|(known, _)| self.consented && plain(known) == asked);
         at.map(|(_, role)| role.as_str()).collect()
+    }
+
+    /// The first secret that has not expired.
+    pub(crate) fn good_secret(&self, now: SystemTime) -> Option<&str> {
+        let good = self.secrets.iter().find(|secret| secret.expires.is_none_or(|expires| now < expires))?;
+        Some(&good.value)
+    }
+
+    /// What it may do for its users at a resource; `None` for whatever there is.
+    pub(crate) fn consents_at(&self, resource: &str) -> Option<Vec<&str>> {
+        if self.consented && self.consents.is_empty() {
+            return None;
+        }
+        let asked = plain(resource);
+        let at = self.consents.iter().filter(|(known, _)| self.consented && plain(known) == asked);
+        Some(at.map(|(_, scope)| scope.as_str()).collect())
+    }
+
+    /// What its users can allow others to do.
+    pub(crate) fn exposed(&self) -> Vec<&str> {
+        let own: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
+        if own.is_empty() { vec![IMPERSONATION] } else { own }
     }
 
     /// Finds what cannot work, whatever else there is.
@@ -265,9 +320,19 @@ impl App {
         if self.public && (has_credential || records.len() > 0) {
             return Err(format!("app {id} is a public client, which has no credential"));
         }
-        let roles = self.roles.iter().flat_map(|(resource, role)| [resource, role]);
-        if let Some(wrong) = self.resources.iter().chain(roles).find(|text| !is_visible(text)) {
+        let pairs = self.roles.iter().chain(&self.consents).flat_map(|(resource, word)| [resource, word]);
+        let mut texts = self.resources.iter().chain(&self.redirect_uris).chain(&self.scopes).chain(pairs);
+        if let Some(wrong) = texts.find(|text| !is_visible(text)) {
             return Err(format!("{wrong:?} of app {id} must consist of visible ASCII characters"));
+        }
+        if let Some(uri) = self.redirect_uris.iter().find(|uri| !is_redirect_uri(uri)) {
+            return Err(format!(
+                "the redirect URI {uri:?} of app {id} must be a URI without a fragment: https, or http for this machine alone"
+            ));
+        }
+        let names = self.scopes.iter().chain(self.consents.iter().map(|(_, scope)| scope));
+        if let Some(wrong) = names.into_iter().find(|name| name.contains('/')) {
+            return Err(format!("the scope {wrong:?} of app {id} must be a bare name, without its resource"));
         }
         if ![1, 2].contains(&self.token_version) {
             return Err(format!("the tokens for app {id} are of version 1 or 2, not {}", self.token_version));
@@ -281,6 +346,26 @@ pub(crate) fn plain(resource: &str) -> String {
     let lower = resource.strip_suffix('/').unwrap_or(resource).to_ascii_lowercase();
     lower.strip_prefix("api://").filter(|id| is_guid(id)).map(str::to_owned).unwrap_or(lower)
 }
+
+/// True for what people may be sent back to: their own machine, another over TLS, or a program of theirs.
+fn is_redirect_uri(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once(':') else { return false };
+    let host = rest.strip_prefix("//").unwrap_or_default().split(['/', '?', ':']).next().unwrap_or_default();
+    let mut letters = scheme.bytes();
+    let is_scheme = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && letters.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let is_there = match scheme {
+        "https" => !host.is_empty(),
+        "http" => ["localhost", "127.0.0.1"].contains(&host),
+        // They would run in the page, or show whatever they say.
+        "javascript" | "data" | "vbscript" | "file" | "about" | "blob" => false,
+        _ => !rest.is_empty(),
+    };
+    is_scheme && is_there && !uri.contains('#')
+}
+
+/// What a resource lets users allow if it says nothing else.
+pub(crate) const IMPERSONATION: &str = "user_impersonation";
 
 /// Prints no secret.
 impl fmt::Debug for App {

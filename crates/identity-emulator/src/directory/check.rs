@@ -106,9 +106,13 @@ impl Directory {
     }
 
     fn check_user(&self, user: &User, index: usize) -> Result<(), String> {
-        let User { name, password, object_id, tenant } = user;
+        let User { name, password, object_id, tenant, .. } = user;
         if name.is_empty() || password.is_empty() {
             return Err("a user needs a name and a password".to_owned());
+        }
+        // It is a part of a path, of XML and of HTML.
+        if !is_visible(name) || name.contains(['/', '?', '#', '%', '<', '>', '&', '"', '\\']) {
+            return Err(format!("the name {name:?} of a user must be one like ada@contoso.example"));
         }
         if !is_guid(object_id) {
             return Err(format!("the object id {object_id:?} is no GUID"));

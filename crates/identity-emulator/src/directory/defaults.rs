@@ -29,10 +29,27 @@ pub const EXPIRED_CLIENT_SECRET: &str = "PUBLIC-test~secret.that_has-expired0123
 /// An application with the secret [`WEB_CLIENT_SECRET`] that an administrator has disabled.
 pub const DISABLED_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e4";
 
+/// A public client, known in both tenants, as programs on people's own machines are.
+pub const PUBLIC_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e5";
+/// A redirect URI of [`WEB_CLIENT_ID`]; `http://localhost` is one, too, and that of [`PUBLIC_CLIENT_ID`].
+pub const WEB_REDIRECT_URI: &str = "https://web.contoso.example/signed-in";
+
 /// A person of the home tenant.
 pub const USER_NAME: &str = "ada@contoso.example";
-/// The password of [`USER_NAME`]; public, so it protects nothing.
+/// The password of [`USER_NAME`] and of all other people here; public, so it protects nothing.
 pub const USER_PASSWORD: &str = "PUBLIC test password";
+/// The object id of [`USER_NAME`].
+pub const USER_OBJECT_ID: &str = "7e57ab1e-0000-4000-8000-000000000ada";
+/// A person of the second tenant.
+pub const OTHER_USER_NAME: &str = "edith@fabrikam.example";
+/// A person whom a policy asks for a second factor (AADSTS50076).
+pub const MFA_USER_NAME: &str = "grace@contoso.example";
+/// A person whose password AD FS knows, and Entra not.
+pub const FEDERATED_USER_NAME: &str = "katherine@adfs.contoso.example";
+/// A person whose account is disabled (AADSTS50057).
+pub const DISABLED_USER_NAME: &str = "mallory@contoso.example";
+/// A person who has to change the password first (AADSTS50055).
+pub const EXPIRED_PASSWORD_USER_NAME: &str = "hedy@contoso.example";
 
 /// The issuer of the tokens of the emulated Kubernetes cluster.
 pub const KUBERNETES_ISSUER: &str = "https://westeurope.oic.prod-aks.azure.com/7e57ab1e-0000-4000-8000-000000000001/7e57ab1e-0000-4000-8000-0000000000f0/";
@@ -54,23 +71,46 @@ impl Directory {
     pub(crate) fn built_in(tenant_id: &str) -> Self {
         Self {
             tenants: vec![
-                Tenant::new(tenant_id).domain(TENANT_DOMAIN),
+                Tenant::new(tenant_id).domain(TENANT_DOMAIN).domain(ADFS_DOMAIN),
                 Tenant::new(OTHER_TENANT_ID).domain(OTHER_TENANT_DOMAIN),
             ],
             apps: vec![
-                App::new(WEB_CLIENT_ID).name("web").tenant(tenant_id).tenant(OTHER_TENANT_ID).secret(WEB_CLIENT_SECRET),
+                App::new(WEB_CLIENT_ID)
+                    .name("web")
+                    .tenant(tenant_id)
+                    .tenant(OTHER_TENANT_ID)
+                    .secret(WEB_CLIENT_SECRET)
+                    .redirect_uri(WEB_REDIRECT_URI)
+                    .redirect_uri(LOCALHOST),
                 App::new(CERTIFICATE_CLIENT_ID).name("certificate").certificate_pem(TEST_CERTIFICATE_PEM),
                 federations(App::new(FEDERATED_CLIENT_ID).name("federated"), tenant_id),
                 App::new(EXPIRED_CLIENT_ID)
                     .name("expired")
                     .secret_until(EXPIRED_CLIENT_SECRET, SystemTime::UNIX_EPOCH + EXPIRED_SINCE),
                 App::new(DISABLED_CLIENT_ID).name("disabled").secret(WEB_CLIENT_SECRET).disabled(),
+                App::new(PUBLIC_CLIENT_ID)
+                    .name("public")
+                    .tenant(tenant_id)
+                    .tenant(OTHER_TENANT_ID)
+                    .public_client()
+                    .redirect_uri(LOCALHOST),
             ],
             issuers: Vec::new(),
-            users: vec![User::new(USER_NAME, USER_PASSWORD)],
+            users: vec![
+                person(USER_NAME).object_id(USER_OBJECT_ID).display_name("Ada"),
+                person(OTHER_USER_NAME).tenant(OTHER_TENANT_ID),
+                person(MFA_USER_NAME).mfa(),
+                person(FEDERATED_USER_NAME).federated(),
+                person(DISABLED_USER_NAME).disabled(),
+                person(EXPIRED_PASSWORD_USER_NAME).must_change_password(),
+            ],
             resources: Vec::new(),
         }
     }
+}
+
+fn person(name: &str) -> User {
+    User::new(name, USER_PASSWORD)
 }
 
 fn federations(app: App, tenant_id: &str) -> App {
@@ -84,5 +124,9 @@ fn federations(app: App, tenant_id: &str) -> App {
     others.into_iter().chain(own).fold(app, |app, (issuer, subject)| app.federated(issuer, subject, EXCHANGE_AUDIENCE))
 }
 
+/// The domain name of the home tenant whose people AD FS knows.
+const ADFS_DOMAIN: &str = "adfs.contoso.example";
+/// Where programs on people's own machines listen, at any port.
+const LOCALHOST: &str = "http://localhost";
 /// The first of January 2020.
 const EXPIRED_SINCE: std::time::Duration = std::time::Duration::from_secs(1_577_836_800);

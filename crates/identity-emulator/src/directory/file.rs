@@ -70,11 +70,7 @@ pub(crate) fn parse(text: &str, base: &Path) -> io::Result<(Directory, Lines)> {
     }
     for entry in content.users {
         lines.users.push(line(text, entry.span().start));
-        let UserEntry { name, password, object_id, tenant } = entry.into_inner();
-        let mut user = User::new(name, password);
-        user.object_id = object_id.unwrap_or(user.object_id);
-        user.tenant = tenant;
-        directory.users.push(user);
+        directory.users.push(user(entry.into_inner()));
     }
     Ok((directory, lines))
 }
@@ -103,6 +99,11 @@ fn app(entry: AppEntry, base: &Path) -> Result<App, String> {
     for RoleEntry { resource, values } in entry.roles {
         app.roles.extend(values.into_iter().map(|role| (resource.clone(), role)));
     }
+    for ConsentEntry { resource, scopes } in entry.consents {
+        app.consents.extend(scopes.into_iter().map(|scope| (resource.clone(), scope)));
+    }
+    app.redirect_uris = entry.redirect_uris;
+    app.scopes = entry.scopes;
     app.token_version = entry.access_token_version.unwrap_or(app.token_version);
     app.resources = entry.resources;
     app.disabled = entry.disabled;
@@ -110,6 +111,20 @@ fn app(entry: AppEntry, base: &Path) -> Result<App, String> {
     app.consented = entry.consented;
     app.blocked = entry.blocked_by_policy;
     Ok(app)
+}
+
+fn user(entry: UserEntry) -> User {
+    let user = User::new(entry.name, entry.password);
+    User {
+        object_id: entry.object_id.unwrap_or(user.object_id),
+        display_name: entry.display_name.unwrap_or(user.display_name),
+        tenant: entry.tenant,
+        mfa: entry.mfa,
+        federated: entry.federated,
+        disabled: entry.disabled,
+        must_change_password: entry.must_change_password,
+        ..user
+    }
 }
 
 /// What is given in the file itself, or in another one.
@@ -206,6 +221,12 @@ struct AppEntry {
     resources: Vec<String>,
     #[serde(default)]
     roles: Vec<RoleEntry>,
+    #[serde(default)]
+    redirect_uris: Vec<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    consents: Vec<ConsentEntry>,
     access_token_version: Option<u8>,
     #[serde(default)]
     disabled: bool,
@@ -260,6 +281,13 @@ struct RoleEntry {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ConsentEntry {
+    resource: String,
+    scopes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct IssuerEntry {
     issuer: String,
     jwks: Option<String>,
@@ -272,7 +300,16 @@ struct UserEntry {
     name: String,
     password: String,
     object_id: Option<String>,
+    display_name: Option<String>,
     tenant: Option<String>,
+    #[serde(default)]
+    mfa: bool,
+    #[serde(default)]
+    federated: bool,
+    #[serde(default)]
+    disabled: bool,
+    #[serde(default)]
+    must_change_password: bool,
 }
 
 /// How messages begin that quote names and no values.
@@ -370,6 +407,11 @@ mod tests {
             (format!("{tenant}{app}access_token_version = 3\n"), "line 3: the tokens for app"),
             (format!("{tenant}{app}roles = [{{ resource = \"\", values = [\"x\"] }}]\n"), "line 3: \"\" of app"),
             (format!("resources = [\"\"]\n{tenant}"), "line 1: the resource \"\""),
+            (format!("{tenant}{app}redirect_uris = [\"http://a.example\"]\n"), "line 3: the redirect URI"),
+            (format!("{tenant}{app}scopes = [\"api://a/b\"]\n"), "line 3: the scope \"api://a/b\""),
+            (format!("{tenant}{app}consents = [{{ resource = \"r\" }}]\n"), "line 5: missing field `scopes`"),
+            (format!("{tenant}[[users]]\nname = \"a\"\npassword = \"x\"\nmfa = 1\n"), "line 6: invalid type"),
+            (format!("{tenant}[[users]]\nname = \"a b\"\npassword = \"x\"\n"), "line 3: the name \"a b\""),
         ] {
             let error = refused(&text);
             assert!(error.starts_with(expected), "{text:?}\n{error}\n{expected}");

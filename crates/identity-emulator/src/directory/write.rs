@@ -21,7 +21,12 @@ impl Directory {
         for app in &self.apps {
             let _ = writeln!(out, "\n[[apps]]\nclient_id = {}\nname = {}", quoted(&app.client_id), quoted(&app.name));
             let _ = writeln!(out, "object_id = {}", quoted(&app.object_id));
-            for (name, texts) in [("tenants", &app.tenants), ("resources", &app.resources)] {
+            for (name, texts) in [
+                ("tenants", &app.tenants),
+                ("resources", &app.resources),
+                ("redirect_uris", &app.redirect_uris),
+                ("scopes", &app.scopes),
+            ] {
                 if !texts.is_empty() {
                     let _ = writeln!(out, "{name} = [{}]", list(texts));
                 }
@@ -42,6 +47,10 @@ impl Directory {
             for (resource, role) in &app.roles {
                 let (resource, role) = (quoted(resource), quoted(role));
                 let _ = writeln!(out, "[[apps.roles]]\nresource = {resource}\nvalues = [{role}]");
+            }
+            for (resource, scope) in &app.consents {
+                let (resource, scope) = (quoted(resource), quoted(scope));
+                let _ = writeln!(out, "[[apps.consents]]\nresource = {resource}\nscopes = [{scope}]");
             }
             for secret in &app.secrets {
                 let _ = writeln!(out, "[[apps.secrets]]\nvalue = {}", quoted(&secret.value));
@@ -71,8 +80,19 @@ impl Directory {
         for user in &self.users {
             let _ = writeln!(out, "\n[[users]]\nname = {}\npassword = {}", quoted(&user.name), quoted(&user.password));
             let _ = writeln!(out, "object_id = {}", quoted(&user.object_id));
+            let _ = writeln!(out, "display_name = {}", quoted(&user.display_name));
             if let Some(tenant) = &user.tenant {
                 let _ = writeln!(out, "tenant = {}", quoted(tenant));
+            }
+            for (name, set) in [
+                ("mfa", user.mfa),
+                ("federated", user.federated),
+                ("disabled", user.disabled),
+                ("must_change_password", user.must_change_password),
+            ] {
+                if set {
+                    let _ = writeln!(out, "{name} = true");
+                }
             }
         }
         out
@@ -117,11 +137,13 @@ const HEAD: &str = "\
 # What the emulated Entra knows. It is read again when it changes; the first tenant is home.
 #
 # Apps also take: tenants (ids or domain names; without them, the home tenant), resources (only these), disabled,
-# public_client, consented = false (no roles), blocked_by_policy, access_token_version = 2 (of tokens for the app);
+# public_client, consented = false (no roles, and nothing for users), blocked_by_policy, access_token_version = 2 (of
+# tokens for the app), redirect_uris, scopes (what users can allow others to do with the app);
 # secrets with `expires`; certificates with `pem` or `path`; subject_names with `name` and `ca_pem` or `ca_path`;
-# federated with `issuer`, `subject` and `audience`; roles with `resource` and `values`.
+# federated with `issuer`, `subject` and `audience`; roles with `resource` and `values`; consents with `resource` and
+# `scopes` (with any, users of the app get nothing else).
 # [[issuers]] take `issuer` and `jwks` or `jwks_path`. `resources` at the top are known to every app.
-# [[users]] are known, but cannot sign in: the emulator does not play that yet.
+# [[users]] take name, password, object_id, display_name, tenant, mfa, federated, disabled, must_change_password.
 ";
 
 #[cfg(test)]
@@ -158,20 +180,24 @@ mod tests {
             .only_resource("api://mine")
             .role("https://graph.microsoft.com", "User.Read.All")
             .role("https://graph.microsoft.com", "Mail.Read")
+            .redirect_uri("https://a.example/b?c=d")
+            .scope("Files.Read")
+            .consent("https://graph.microsoft.com", "User.Read")
             .access_token_version(2)
             .without_consent()
             .blocked_by_policy()
             .disabled();
         directory.put(full);
         directory.put(App::new("7e57ab1e-0000-4000-8000-00000000aa03").public_client());
-        directory.users.push(User::new("grace@contoso.example", awkward).tenant(crate::OTHER_TENANT_ID));
+        directory.users.push(User::new("zoe@contoso.example", awkward).tenant(crate::OTHER_TENANT_ID));
+        let full = User::new("yan@contoso.example", "x").display_name(awkward);
+        directory.users.push(full.mfa().federated().disabled().must_change_password());
         directory.resources = vec!["api://mine".to_owned(), awkward.to_owned()];
         for (name, note) in [("https://i.example", "it's"), ("https://j.example", "plain")] {
             let jwks = format!(r#"{{"keys":[{{"kty":"RSA","kid":"a","n":"AQAB","e":"AQAB"}}],"note":"{note}"}}"#);
             directory.issuers.push(Issuer::parse(name, &jwks).unwrap());
         }
         assert_eq!(read(&directory.to_toml()), directory);
-        assert!(directory.to_toml().contains("cannot sign in"));
         assert_eq!(quoted("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000A\"");
     }
 }

@@ -72,7 +72,7 @@ impl Emulator {
         let fits = |app: &&App| is_usable(&directory, app) && proof.is_of(app, now);
         let preferred = directory.apps.iter().filter(|app| app.client_id == proof.preferred()).find(fits);
         let app = preferred.or_else(|| directory.apps.iter().find(fits))?;
-        Some((app.client_id.clone(), secret(app, now).unwrap_or_default().to_owned()))
+        Some((app.client_id.clone(), app.good_secret(now).unwrap_or_default().to_owned()))
     }
 }
 
@@ -98,7 +98,7 @@ impl Proof {
 
     fn is_of(self, app: &App, now: SystemTime) -> bool {
         match self {
-            Self::Secret => secret(app, now).is_some(),
+            Self::Secret => app.good_secret(now).is_some(),
             Self::Certificate => has_test_certificate(app, now),
             Self::Token(source) => {
                 let (issuer, subject) = record(source);
@@ -118,12 +118,6 @@ impl Proof {
 fn is_usable(directory: &Directory, app: &App) -> bool {
     let at_home = directory.tenants.first().is_some_and(|home| directory.app(&app.client_id, home).is_some());
     at_home && !app.disabled && !app.blocked && !app.public
-}
-
-/// The first secret that has not expired.
-fn secret(app: &App, now: SystemTime) -> Option<&str> {
-    let good = app.secrets.iter().find(|secret| secret.expires.is_none_or(|expires| now < expires))?;
-    Some(&good.value)
 }
 
 fn has_test_certificate(app: &App, now: SystemTime) -> bool {

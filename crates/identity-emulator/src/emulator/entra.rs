@@ -201,7 +201,7 @@ impl Emulator {
         pairs
     }
 
-    fn authority_variables(&self, source: Source, client_id: &str) -> Vec<(&'static str, String)> {
+    pub(super) fn authority_variables(&self, source: Source, client_id: &str) -> Vec<(&'static str, String)> {
         let ca = self.ca_path().display().to_string();
         vec![
             ("AZURE_AUTHORITY_HOST", self.origin(source)),

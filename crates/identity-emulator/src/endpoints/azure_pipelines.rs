@@ -58,7 +58,7 @@ pub(super) fn decide<'a>(shared: &'a Shared, request: &Request) -> Result<Outcom
 /// An answer that consists of a token.
 pub(super) fn issue(claims: Value, token_field: &'static str, fields: Map<String, Value>, lifetime_secs: i64) -> Issue {
     let claims = if let Value::Object(claims) = claims { claims } else { Map::new() };
-    Issue { claims, token_field, fields, lifetime_secs }
+    Issue { claims, token_field, id_token: None, fields, lifetime_secs }
 }
 
 /// Whoever is not signed in goes to a page for people, unless they ask not to.

@@ -19,6 +19,8 @@ pub(crate) struct Check<'a> {
     pub(crate) request: &'a Request,
     pub(crate) directory: &'a Directory,
     pub(crate) tenant: &'a Tenant,
+    /// The group of tenants that the request addresses.
+    pub(crate) group: Option<&'a str>,
     pub(crate) app: &'a App,
     pub(crate) is_adfs: bool,
 }
@@ -114,7 +116,8 @@ impl Check<'_> {
         let audience = jwt.claim("aud").ok_or_else(malformed)?;
         let (host, path) = audience.strip_prefix("https://").and_then(|rest| rest.split_once('/')).unwrap_or_default();
         let (realm, rest) = path.split_once('/').unwrap_or((path, ""));
-        let is_tenant = if self.is_adfs { realm == "adfs" } else { self.tenant.is_called(realm) };
+        let is_tenant =
+            if self.is_adfs { realm == "adfs" } else { self.tenant.is_called(realm) || self.group == Some(realm) };
         let own = discovery::own_host(self.shared, self.request);
         let is_here = match rest {
             "oauth2/v2.0/token" | "v2.0" => !self.is_adfs && discovery::is_same_authority(self.shared, own, host),

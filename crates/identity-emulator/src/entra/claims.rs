@@ -1,6 +1,6 @@
 //! The `claims` parameter.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::endpoints::Refusal;
 use crate::entra::known;
@@ -22,3 +22,18 @@ pub(crate) fn capabilities(claims: Option<&str>) -> Result<Vec<Value>, Refusal> 
         }
     }
 }
+
+/// The claims that a client has to hand back after a policy stopped it.
+pub(crate) fn policy_claims() -> String {
+    json!({ "access_token": { "capolids": { "essential": true, "values": [POLICY_ID] } } }).to_string()
+}
+
+/// True if the `claims` parameter hands back what [`policy_claims`] demands.
+pub(crate) fn satisfy_policy(claims: Option<&str>) -> bool {
+    let claims: Option<Value> = claims.and_then(|text| serde_json::from_str(text).ok());
+    let values = claims.as_ref().and_then(|claims| claims.pointer("/access_token/capolids/values")?.as_array());
+    values.is_some_and(|values| values.iter().any(|value| value == POLICY_ID))
+}
+
+/// The policy of Conditional Access that asks for a second factor.
+const POLICY_ID: &str = "7e57ab1e-0000-4000-8000-0000000000ca";

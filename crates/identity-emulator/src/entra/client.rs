@@ -15,7 +15,7 @@ use crate::text::{decode_base64, decode_percent};
 pub(crate) struct Client<'a> {
     pub(crate) app: &'a App,
     pub(crate) tenant: &'a Tenant,
-    /// `appidacr` in tokens: 1 for a secret, 2 for an assertion.
+    /// `appidacr` in tokens: 0 for a public client, 1 for a secret, 2 for an assertion.
     pub(crate) strength: &'static str,
 }
 
@@ -27,30 +27,48 @@ impl<'a> Client<'a> {
         request: &Request,
         form: &Form,
     ) -> Result<&'a App, Refusal> {
-        let basic = basic(request)?;
-        let client_id = match (form.optional("client_id"), &basic) {
-            (Some(id), Some((other, _))) if !id.eq_ignore_ascii_case(other) => {
-                return Err(known(90100, "The client ids of the request body and of the Authorization header differ."));
-            }
-            (Some(id), _) => id,
-            (None, Some((id, _))) => id.as_str(),
-            (None, None) => return Err(missing("client_id")),
+        Self::find(realm, tenant, &id(request, form)?)
+    }
+
+    /// The application that a request names, of the tenant or, for a group of tenants, one that is in several.
+    pub(crate) fn named_anywhere(realm: &Realm<'a>, request: &Request, form: &Form) -> Result<&'a App, Refusal> {
+        Self::find_anywhere(realm, &id(request, form)?)
+    }
+
+    pub(crate) fn find_anywhere(realm: &Realm<'a>, client_id: &str) -> Result<&'a App, Refusal> {
+        let Some(tenant) = realm.tenant else {
+            return match realm.directory.any_app(client_id) {
+                None => Err(unknown(client_id, &realm.name)),
+                Some(app) if app.tenants.len() < 2 || realm.name == "consumers" => {
+                    Err(no_tenant(&realm.name, client_id))
+                }
+                Some(app) => enabled(app),
+            };
         };
-        let Some(app) = realm.directory.app(client_id, tenant) else {
-            return Err(known(
-                700_016,
-                format!(
-                    "Application with identifier '{client_id}' was not found in the directory '{}'. This can happen if the application \
-                     has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have \
-                     sent your authentication request to the wrong tenant.",
-                    realm.name
-                ),
-            ));
-        };
-        if app.disabled {
-            return Err(known(7_000_112, format!("Application '{}'({}) is disabled.", app.client_id, app.name)));
+        Self::find(realm, tenant, client_id)
+    }
+
+    pub(crate) fn find(realm: &Realm<'a>, tenant: &Tenant, client_id: &str) -> Result<&'a App, Refusal> {
+        match realm.directory.app(client_id, tenant) {
+            Some(app) => enabled(app),
+            None => Err(unknown(client_id, &realm.name)),
         }
-        Ok(app)
+    }
+
+    /// Checks the proof that the request brings, which a public client has not.
+    pub(crate) fn authenticated_or_public(
+        shared: &Shared,
+        app: &'a App,
+        tenant: &'a Tenant,
+        realm: &Realm<'a>,
+        request: &Request,
+        form: &Form,
+    ) -> Result<Self, Refusal> {
+        let shown = ["client_secret", "client_assertion"].iter().any(|name| form.optional(name).is_some());
+        if app.public && !shown && basic(request)?.is_none() {
+            return Ok(Self { app, tenant, strength: "0" });
+        }
+        Self::authenticated(shared, app, tenant, realm, request, form)
     }
 
     /// Checks the proof that the request brings.
@@ -80,7 +98,8 @@ impl<'a> Client<'a> {
                     return Err(known(90100, "The parameter 'client_assertion_type' is empty or not valid."));
                 }
                 let directory = realm.directory;
-                let check = Check { shared, request, directory, tenant, app, is_adfs: realm.is_adfs };
+                let (group, is_adfs) = (realm.group(), realm.is_adfs);
+                let check = Check { shared, request, directory, tenant, group, app, is_adfs };
                 check.assertion(assertion)?;
                 Ok(Self { app, tenant, strength: "2" })
             }
@@ -125,6 +144,53 @@ impl<'a> Client<'a> {
         }
         Ok(Self { app, tenant, strength: "1" })
     }
+}
+
+/// The client id that a request names.
+fn id(request: &Request, form: &Form) -> Result<String, Refusal> {
+    let basic = basic(request)?;
+    match (form.optional("client_id"), basic) {
+        (Some(id), Some((other, _))) if !id.eq_ignore_ascii_case(&other) => {
+            Err(known(90100, "The client ids of the request body and of the Authorization header differ."))
+        }
+        (Some(id), _) => Ok(id.to_owned()),
+        (None, Some((id, _))) => Ok(id),
+        (None, None) => Err(missing("client_id")),
+    }
+}
+
+fn enabled(app: &App) -> Result<&App, Refusal> {
+    if app.disabled {
+        return Err(known(7_000_112, format!("Application '{}'({}) is disabled.", app.client_id, app.name)));
+    }
+    Ok(app)
+}
+
+fn unknown(client_id: &str, directory: &str) -> Refusal {
+    known(
+        700_016,
+        format!(
+            "Application with identifier '{client_id}' was not found in the directory '{directory}'. This can happen if the application \
+             has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have \
+             sent your authentication request to the wrong tenant."
+        ),
+    )
+}
+
+/// An application that is in one tenant signs in there, not at a group of them.
+pub(crate) fn no_tenant(name: &str, client_id: &str) -> Refusal {
+    if name == "consumers" {
+        let text = format!(
+            "Application '{client_id}' is configured for use by Azure Active Directory users only. Please do not use the /consumers \
+             endpoint to serve this request."
+        );
+        return known(9_002_332, text);
+    }
+    let text = format!(
+        "Application '{client_id}' is not configured as a multi-tenant application. Usage of the /{name} endpoint is not supported for \
+         such apps created after '10/15/2018'. Use a tenant-specific endpoint or configure the application to be multi-tenant."
+    );
+    known(50194, text)
 }
 
 fn several() -> Refusal {

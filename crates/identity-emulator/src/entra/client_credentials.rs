@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::endpoints::Refusal;
-use crate::entra::client::Client;
+use crate::entra::client::{Client, no_tenant};
 use crate::entra::discovery::{issuer, own_host};
 use crate::entra::error::too_many_requests;
 use crate::entra::form::{Form, missing_field};
@@ -13,7 +13,10 @@ use crate::record::Request;
 use crate::shared::Shared;
 
 pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form: &Form) -> Result<Issue, Refusal> {
-    let Some(tenant) = realm.tenant else { return Err(no_tenant(&realm.name, form)) };
+    // An application signs in at a tenant of its own, not at a group of them.
+    let Some(tenant) = realm.tenant else {
+        return Err(no_tenant(&realm.name, form.optional("client_id").unwrap_or_default()));
+    };
     let app = Client::named(realm, tenant, request, form)?;
     if form.optional("resource").is_some() && !realm.is_adfs {
         return Err(known(901_002, "The 'resource' request parameter is not supported."));
@@ -46,7 +49,8 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     let mut fields = Map::new();
     fields.insert("token_type".to_owned(), "Bearer".into());
     // No `client_info`, even if it is asked for: an application has no account.
-    Ok(Issue { claims, token_field: "access_token", fields, lifetime_secs: shared.settings().lifetime_secs })
+    let lifetime_secs = shared.settings().lifetime_secs;
+    Ok(Issue { claims, token_field: "access_token", id_token: None, fields, lifetime_secs })
 }
 
 /// The claims of an app-only token, version 1.0.
@@ -80,21 +84,4 @@ fn app_claims_2(client: &Client<'_>, audience: &str, issuer: &str) -> Map<String
         ("ver", "2.0"),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
-}
-
-/// An application signs in at a tenant of its own, not at a group of them.
-fn no_tenant(name: &str, form: &Form) -> Refusal {
-    let client_id = form.optional("client_id").unwrap_or_default();
-    if name == "consumers" {
-        let text = format!(
-            "Application '{client_id}' is configured for use by Azure Active Directory users only. Please do not use the /consumers \
-             endpoint to serve this request."
-        );
-        return known(9_002_332, text);
-    }
-    let text = format!(
-        "Application '{client_id}' is not configured as a multi-tenant application. Usage of the /{name} endpoint is not supported for \
-         such apps created after '10/15/2018'. Use a tenant-specific endpoint or configure the application to be multi-tenant."
-    );
-    known(50194, text)
 }

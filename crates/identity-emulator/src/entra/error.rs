@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::endpoints::Refusal;
+use crate::entra::claims::policy_claims;
 use crate::entra::codes::{self, BUSY};
 use crate::entra::discovery::own_host;
 use crate::record::Request;
@@ -59,12 +60,6 @@ pub(crate) fn too_many_requests() -> Refusal {
 /// The refusal of what the real service does and the emulator does not.
 pub(crate) fn not_played(what: &str) -> Refusal {
     Refusal::new(501, "not_emulated", format!("The emulator does not play {what} yet"))
-}
-
-/// The claims that a client has to hand back after a policy stopped it.
-fn policy_claims() -> String {
-    json!({ "access_token": { "capolids": { "essential": true, "values": ["7e57ab1e-0000-4000-8000-0000000000ca"] } } })
-        .to_string()
 }
 
 /// The body of an error, in the shape of Entra, or of AD FS below its path.

@@ -20,8 +20,15 @@ impl Form {
             // Entra does not look into any other body, so it misses the first parameter.
             return Err(missing("grant_type"));
         }
-        let text = std::str::from_utf8(&request.body).ok();
-        let Some(pairs) = text.and_then(decode_form) else {
+        match std::str::from_utf8(&request.body) {
+            Ok(text) => Self::parse(text),
+            Err(_) => Err(known(90100, "The request body is not a valid form.")),
+        }
+    }
+
+    /// The form in the text of a body or a query.
+    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
+        let Some(pairs) = decode_form(text) else {
             return Err(known(90100, "The request body is not a valid form."));
         };
         let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();

@@ -2,6 +2,7 @@
 
 use crate::directory::{App, Tenant, plain};
 use crate::endpoints::Refusal;
+use crate::entra::delegated::OPENID;
 use crate::entra::known;
 use crate::entra::tenant::Realm;
 use crate::shared::Shared;
@@ -10,7 +11,7 @@ use crate::shared::Shared;
 ///
 /// Words of OpenID Connect say nothing here: MSAL for Java (1.23) adds them to every scope, in any order.
 pub(crate) fn app_only_resource(scope: &str) -> Result<&str, Refusal> {
-    if !scope.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic() && !b"\"\\".contains(&byte)) {
+    if !is_scope(scope) {
         return Err(invalid(scope));
     }
     let mut words = scope.split(' ').filter(|word| !word.is_empty() && !OPENID.contains(word));
@@ -68,7 +69,12 @@ pub(crate) fn resource_app<'a>(realm: &Realm<'a>, tenant: &Tenant, resource: &st
     realm.directory.app(&plain(resource), tenant)
 }
 
-fn invalid(scope: &str) -> Refusal {
+/// True for what a scope may consist of (RFC 6749, section 3.3).
+pub(crate) fn is_scope(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic() && !b"\"\\".contains(&byte))
+}
+
+pub(crate) fn invalid(scope: &str) -> Refusal {
     known(
         70011,
         format!(
@@ -77,6 +83,3 @@ fn invalid(scope: &str) -> Refusal {
         ),
     )
 }
-
-/// The scopes that name no resource.
-const OPENID: [&str; 4] = ["openid", "profile", "offline_access", "email"];

@@ -41,6 +41,11 @@ impl<'a> Realm<'a> {
         Ok(Self { directory, name: name.to_owned(), tenant, is_adfs })
     }
 
+    /// The name of the group, if it is one.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.tenant.is_none().then_some(self.name.as_str())
+    }
+
     /// What stands for the tenant in URLs: its id, or the group.
     pub(crate) fn segment(&self) -> &str {
         match self.tenant {

@@ -5,9 +5,11 @@ use std::io;
 use std::path::Path;
 
 use crate::directory::KUBERNETES_ISSUER;
-use crate::jwt::Jwt;
+use crate::entra::is_opaque;
+use crate::jwt::{Jwt, Key};
+use crate::signing::SECOND_CERTIFICATE_PEM;
 use crate::tls::CA_NAME;
-use crate::token::KEY_NAME;
+use crate::token::{KEY_NAME, TEST_CERTIFICATE_PEM};
 use crate::x509::Certificate;
 
 /// What an emulator writes.
@@ -17,6 +19,10 @@ pub(crate) enum Kind {
     Ca,
     /// The certificate of the public test key, and the key.
     Client,
+    /// A token of a user.
+    UserToken,
+    /// An authorization code.
+    Code,
     /// A token of a service account.
     #[cfg_attr(unix, expect(dead_code, reason = "on Unix a token lies behind a link"))]
     Token,
@@ -47,8 +53,17 @@ fn is_ours(path: &Path, kind: Kind) -> bool {
         || match kind {
             Kind::Ca => is_called(CA_NAME),
             Kind::Client => is_called(KEY_NAME),
+            Kind::UserToken => Jwt::parse(&text).is_some_and(|jwt| is_signed_by_test_key(&jwt)),
+            Kind::Code => is_opaque(&text),
             Kind::Token => Jwt::parse(&text).is_some_and(|jwt| jwt.claim("iss") == Some(KUBERNETES_ISSUER)),
         }
+}
+
+fn is_signed_by_test_key(jwt: &Jwt) -> bool {
+    [TEST_CERTIFICATE_PEM, SECOND_CERTIFICATE_PEM].iter().any(|pem| {
+        let certificate = Certificate::from_pem(pem);
+        certificate.as_ref().and_then(Certificate::rsa_key).is_some_and(|key| jwt.is_signed_by(&Key::Der(key)))
+    })
 }
 
 /// How long a file may be that an emulator has written, in bytes.
@@ -57,7 +72,7 @@ const MAX_LEN: u64 = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
+    use crate::token::TEST_KEY_PEM;
 
     #[test]
     fn only_files_of_an_emulator_may_be_replaced() {

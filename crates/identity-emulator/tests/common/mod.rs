@@ -346,3 +346,45 @@ pub(crate) fn x5t(pem: &str) -> String {
 pub(crate) fn x5c(chain: &[&str]) -> Value {
     chain.iter().map(|pem| padded(&base64(&der(pem), false))).collect()
 }
+
+/// A form, changed; the value `-` takes a field away.
+pub(crate) fn changed<'a>(form: &[(&'a str, &'a str)], changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut fields = form.to_vec();
+    for (name, value) in changes {
+        fields.retain(|(other, _)| other != name);
+        if *value != "-" {
+            fields.push((name, value));
+        }
+    }
+    fields
+}
+
+/// Parts of a token answer.
+pub(crate) fn part(answer: &Response, name: &str) -> String {
+    let json = answer.json();
+    json[name].as_str().unwrap_or_else(|| panic!("no {name} in {json}")).to_owned()
+}
+
+/// The claims of a token, if the published key verifies its signature.
+pub(crate) fn verified(emulator: &Emulator, token: &str) -> Value {
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let header: Value = serde_json::from_slice(&decode_base64_url(signed.split('.').next().unwrap())).unwrap();
+    let keys = document(emulator, "/common/discovery/v2.0/keys").json();
+    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
+    let number = |name: &str| decode_base64_url(key[name].as_str().unwrap());
+    let key = ring::signature::RsaPublicKeyComponents { n: number("n"), e: number("e") };
+    key.verify(&ring::signature::RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &decode_base64_url(signature)).unwrap();
+    claims(token)
+}
+
+/// The claims of a token, or the text if it is none.
+pub(crate) fn claims_text(token: &str) -> String {
+    let part = token.split('.').nth(1).filter(|_| token.matches('.').count() == 2);
+    part.map_or_else(|| token.to_owned(), |part| String::from_utf8(decode_base64_url(part)).unwrap())
+}
+
+pub(crate) const CP1: &str = r#"{"access_token":{"xms_cc":{"values":["CP1"]}}}"#;
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+/// The S256 challenge of [`VERIFIER`] (RFC 7636, appendix B).
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub(crate) const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";

@@ -11,7 +11,7 @@ mod service_fabric;
 
 use serde_json::{Value, json};
 
-use crate::entra::{self, Detail, Issue};
+use crate::entra::{self, Detail, Issue, Page};
 use crate::identity::{IdKind, Identity};
 use crate::record::Request;
 use crate::shared::Shared;
@@ -31,6 +31,10 @@ pub(crate) enum Outcome<'a> {
     Json(Value),
     /// A plain text.
     Text(&'static str),
+    /// A page for a browser.
+    Page(Page),
+    /// A browser is sent there.
+    Redirect(String),
     /// Azure Arc wants the content of the file in this realm.
     Challenge(String),
     /// The request is refused.

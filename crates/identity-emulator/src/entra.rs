@@ -1,6 +1,7 @@
 //! Entra's token service.
 
 mod assertion;
+mod authorize;
 mod certificate;
 mod claims;
 mod client;
@@ -14,6 +15,7 @@ mod federation;
 mod form;
 mod grants;
 mod on_behalf_of;
+mod page;
 mod password;
 mod person;
 mod refresh;
@@ -29,6 +31,7 @@ pub(crate) use error::{Detail, body, canned};
 use error::{known, not_played};
 pub(crate) use federation::{BINDING_AUDIENCE, EXCHANGE_AUDIENCE};
 pub(crate) use grants::{Grants, State, is_opaque};
+pub(crate) use page::{Page, headers as page_headers};
 pub(crate) use tenant::Realm;
 pub(crate) use user_token::Delegation;
 
@@ -66,6 +69,9 @@ pub(crate) fn decide(shared: &Shared, request: &Request) -> Result<Outcome<'stat
     match rest {
         "oauth2/v2.0/token" if realm != "adfs" => token(shared, request, &Realm::find(&directory, realm)?),
         "oauth2/token" | "oauth2/token/" if realm == "adfs" => token(shared, request, &Realm::find(&directory, realm)?),
+        "oauth2/v2.0/authorize" if realm != "adfs" => {
+            authorize::authorize(shared, request, &Realm::find(&directory, realm)?)
+        }
         "discovery/instance" if realm == "common" => discovery::instance(shared, request),
         "v2.0/.well-known/openid-configuration" | ".well-known/openid-configuration" => {
             let realm = Realm::find(&directory, realm).map_err(|mut refusal| {
@@ -111,12 +117,11 @@ pub(crate) fn knows_code(code: u32) -> bool {
 }
 
 /// Endpoints that Entra has.
-const LATER: [&str; 8] = [
+const LATER: [&str; 7] = [
     "oauth2/authorize",
     "oauth2/devicecode",
     "oauth2/logout",
     "oauth2/token",
-    "oauth2/v2.0/authorize",
     "oauth2/v2.0/devicecode",
     "oauth2/v2.0/logout",
     "saml2",

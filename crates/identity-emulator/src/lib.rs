@@ -54,6 +54,7 @@
 //! | request | what it does |
 //! |---|---|
 //! | `POST /{tenant}/oauth2/v2.0/token` | tokens |
+//! | `GET`, `POST /{tenant}/oauth2/v2.0/authorize` | a page on which a person signs in; a code for the application |
 //! | `POST /adfs/oauth2/token` | tokens of AD FS, with its errors |
 //! | `GET /common/discovery/instance` | aliases of a host; `invalid_instance` for unknown ones |
 //! | `GET /{tenant}/v2.0/.well-known/openid-configuration` | discovery document, also without `/v2.0` and below `/adfs` |
@@ -90,6 +91,8 @@
 //! Everything there is consented to, unless [`App::consent`] or [`App::without_consent`] say otherwise (AADSTS65001).
 //! Refresh tokens are bound to a client, a user and the client's capabilities, serve every resource and live for 90 days;
 //! [`Emulator::revoke_refresh_tokens`] ends them.
+//! The page takes a name and a password, or a click on a name alone, and keeps nobody signed in: `prompt=none` is refused. Tests
+//! without a browser use [`Emulator::authorization_code`].
 //! On-behalf-of takes a token of a user for the application itself. If a policy demands a second factor that the user did not
 //! show, the refusal has `claims`, and passes once the client hands them back.
 //!

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::{ExpiryFormat, Plan};
 use crate::endpoints::{Grant, Outcome, Refusal, decide};
-use crate::entra::{Issue, canned};
+use crate::entra::{Issue, canned, page_headers};
 use crate::gzip;
 use crate::lock;
 use crate::record::Request;
@@ -118,6 +118,16 @@ fn real(shared: &Shared, request: &Request, plan: &Plan, reply: &mut Reply) {
             reply.headers.push(plain_text());
             reply.body = text.into();
         }
+        Outcome::Page(page) => {
+            reply.status = page.status;
+            reply.headers.extend(page_headers());
+            reply.body = page.html.into();
+        }
+        Outcome::Redirect(location) => {
+            reply.status = 302;
+            reply.headers.extend(page_headers());
+            reply.headers.push(("Location".to_owned(), location));
+        }
         Outcome::Challenge(realm) => {
             reply.status = 401;
             reply.headers.push(("WWW-Authenticate".to_owned(), format!("Basic realm={realm}")));
@@ -158,8 +168,8 @@ fn issued(shared: &Shared, request: &Request, plan: &Plan, outcome: &Outcome<'_>
 
 /// What Entra sends with every answer.
 fn authority_headers(request: &Request, reply: &mut Reply) {
-    let is_token = request.path.ends_with("/token") || request.path.ends_with("/token/");
-    let is_document = !is_token && (200..=299).contains(&reply.status);
+    let is_for_one = ["/token", "/token/", "/authorize"].iter().any(|end| request.path.ends_with(end));
+    let is_document = !is_for_one && (200..=299).contains(&reply.status);
     let caching = if is_document { "max-age=86400, private" } else { "no-store, no-cache" };
     reply.headers.push(("Cache-Control".to_owned(), caching.to_owned()));
     if !is_document {

@@ -103,6 +103,19 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Escapes everything that has a meaning in a query or a fragment, as UTF-8.
+pub(crate) fn percent(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 /// Decodes `a=b&c=d`, where `+` is a space; `None` if an escape is broken or the text is not UTF-8.
 pub(crate) fn decode_form(text: &str) -> Option<Vec<(String, String)>> {
     text.split('&')

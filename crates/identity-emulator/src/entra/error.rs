@@ -77,14 +77,7 @@ pub(crate) fn body(shared: &Shared, request: &Request, refusal: &Refusal) -> Val
     let correlation = request.correlation_id();
     let mut body = Map::new();
     body.insert("error".to_owned(), refusal.code.into());
-    let text = match refusal.detail.code {
-        Some(code) => format!(
-            "AADSTS{code}: {} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}",
-            refusal.message
-        ),
-        None => refusal.message.clone(),
-    };
-    body.insert("error_description".to_owned(), text.into());
+    body.insert("error_description".to_owned(), described(shared, request, refusal).into());
     body.insert("error_codes".to_owned(), refusal.detail.code.into_iter().collect());
     body.insert("timestamp".to_owned(), now.into());
     body.insert("trace_id".to_owned(), trace.clone().into());
@@ -100,6 +93,14 @@ pub(crate) fn body(shared: &Shared, request: &Request, refusal: &Refusal) -> Val
         body.insert("claims".to_owned(), claims.clone().into());
     }
     Value::Object(body)
+}
+
+/// What is said of a refusal, with what finds it in a log.
+pub(crate) fn described(shared: &Shared, request: &Request, refusal: &Refusal) -> String {
+    let Some(code) = refusal.detail.code else { return refusal.message.clone() };
+    let now = Calendar::from_epoch(epoch_seconds(shared.now(request.source))).entra_timestamp();
+    let (message, trace, correlation) = (&refusal.message, &request.trace_id, request.correlation_id());
+    format!("AADSTS{code}: {message} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}")
 }
 
 /// How long a client has to wait that asks too often, in seconds.

@@ -11,6 +11,7 @@ use crate::token::Signer;
 pub(crate) struct Grants {
     pub(crate) codes: Kept<Code>,
     pub(crate) refresh_tokens: Kept<RefreshToken>,
+    pub(crate) steps: Kept<Step>,
 }
 
 /// Who has signed in, and to which application.
@@ -50,6 +51,13 @@ pub(crate) struct RefreshToken {
     pub(crate) cae: bool,
     pub(crate) expires: i64,
     pub(crate) state: State,
+}
+
+/// A sign-in that lacks its second factor.
+pub(crate) struct Step {
+    /// The object id of the user.
+    pub(crate) user: String,
+    pub(crate) expires: i64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,6 +127,12 @@ impl<T> Kept<T> {
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
         self.entries.get_mut(name)
+    }
+
+    pub(crate) fn take(&mut self, name: &str) -> Option<T> {
+        let entry = self.entries.remove(name)?;
+        self.order.retain(|other| other != name);
+        Some(entry)
     }
 
     fn values(&mut self) -> impl Iterator<Item = &mut T> {

@@ -31,6 +31,8 @@ pub(crate) enum Outcome<'a> {
     Json(Value),
     /// A plain text.
     Text(&'static str),
+    /// A document of SOAP, with its status.
+    Xml(u16, String),
     /// A page for a browser.
     Page(Page),
     /// A browser is sent there.

@@ -1,5 +1,6 @@
 //! Entra's token service.
 
+mod adfs;
 mod assertion;
 mod authorize;
 mod certificate;
@@ -20,8 +21,10 @@ mod password;
 mod person;
 mod refresh;
 mod scope;
+mod soap;
 mod tenant;
 mod user_token;
+mod xml;
 
 use serde_json::{Map, Value};
 
@@ -40,6 +43,7 @@ use crate::record::Request;
 use crate::shared::Shared;
 use crate::source::Source;
 use form::Form;
+use soap::Trust;
 
 /// A token that may be issued, by Entra or by an issuer that it trusts.
 pub(crate) struct Issue {
@@ -72,6 +76,12 @@ pub(crate) fn decide(shared: &Shared, request: &Request) -> Result<Outcome<'stat
         "oauth2/v2.0/authorize" if realm != "adfs" => {
             authorize::authorize(shared, request, &Realm::find(&directory, realm)?)
         }
+        adfs::MEX if realm == "adfs" => adfs::mex(shared, request),
+        adfs::TRUST_13 if realm == "adfs" => adfs::trust(shared, request, &directory, Trust::V13),
+        adfs::TRUST_2005 if realm == "adfs" => adfs::trust(shared, request, &directory, Trust::V2005),
+        _ if realm == "common" && rest.starts_with(USER_REALM) => {
+            adfs::user_realm(shared, request, &directory, rest.strip_prefix(USER_REALM).unwrap_or_default())
+        }
         "discovery/instance" if realm == "common" => discovery::instance(shared, request),
         "v2.0/.well-known/openid-configuration" | ".well-known/openid-configuration" => {
             let realm = Realm::find(&directory, realm).map_err(|mut refusal| {
@@ -101,6 +111,8 @@ fn token(shared: &Shared, request: &Request, realm: &Realm<'_>) -> Result<Outcom
         "authorization_code" if !realm.is_adfs => code::issue(shared, request, realm, &form)?,
         "refresh_token" if !realm.is_adfs => refresh::issue(shared, request, realm, &form)?,
         "password" if !realm.is_adfs => password::issue(shared, request, realm, &form)?,
+        SAML_1 if !realm.is_adfs => password::issue_for_assertion(shared, request, realm, &form, false)?,
+        SAML_2 if !realm.is_adfs => password::issue_for_assertion(shared, request, realm, &form, true)?,
         ON_BEHALF_OF if !realm.is_adfs => on_behalf_of::issue(shared, request, realm, &form)?,
         other if GRANTS.contains(&other) => return Err(not_played(&format!("the grant '{other}'"))),
         other => {
@@ -116,6 +128,8 @@ pub(crate) fn knows_code(code: u32) -> bool {
     codes::find(code).is_some()
 }
 
+/// Before the name of a user.
+const USER_REALM: &str = "userrealm/";
 /// Endpoints that Entra has.
 const LATER: [&str; 7] = [
     "oauth2/authorize",
@@ -134,9 +148,11 @@ const GRANTS: [&str; 8] = [
     "refresh_token",
     ON_BEHALF_OF,
     "urn:ietf:params:oauth:grant-type:device_code",
-    "urn:ietf:params:oauth:grant-type:saml1_1-bearer",
-    "urn:ietf:params:oauth:grant-type:saml2-bearer",
+    SAML_1,
+    SAML_2,
 ];
+const SAML_1: &str = "urn:ietf:params:oauth:grant-type:saml1_1-bearer";
+const SAML_2: &str = "urn:ietf:params:oauth:grant-type:saml2-bearer";
 const ON_BEHALF_OF: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// What clients are told, who are not to see what is in the file.
 const BROKEN: &str = "The directory file of the emulator is broken; see what the emulator says of it";

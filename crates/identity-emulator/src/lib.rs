@@ -56,12 +56,16 @@
 //! | `POST /{tenant}/oauth2/v2.0/token` | tokens |
 //! | `GET`, `POST /{tenant}/oauth2/v2.0/authorize` | a page on which a person signs in; a code for the application |
 //! | `POST /adfs/oauth2/token` | tokens of AD FS, with its errors |
+//! | `GET /common/userrealm/{user}?api-version=1.0` | who knows the password of a user: Entra or AD FS |
+//! | `GET /adfs/services/trust/mex` | the endpoints of AD FS for federated users |
+//! | `POST /adfs/services/trust/13/usernamemixed` | a SAML assertion for a password (WS-Trust 1.3), also below `2005` |
 //! | `GET /common/discovery/instance` | aliases of a host; `invalid_instance` for unknown ones |
 //! | `GET /{tenant}/v2.0/.well-known/openid-configuration` | discovery document, also without `/v2.0` and below `/adfs` |
 //! | `GET /{tenant}/discovery/v2.0/keys` | key set, also without `/v2.0` |
 //!
-//! The grants are `client_credentials`, `authorization_code`, `refresh_token`, `password` and on-behalf-of (`jwt-bearer`); AD FS
-//! has the first only. Device codes are answered with 501: it does not play them yet. A client shows
+//! The grants are `client_credentials`, `authorization_code`, `refresh_token`, `password`, on-behalf-of (`jwt-bearer`) and those
+//! for SAML assertions (`saml1_1-bearer`, `saml2-bearer`); AD FS has the first only. An assertion is not signed: it is one that
+//! this AD FS has given, to the last byte, or none. Device codes are answered with 501: it does not play them yet. A client shows
 //! who it is by a secret, in the form or in a header, by an
 //! assertion that one of its certificates signs (RS256 to PS512), or by a token of an issuer that it trusts; a public client by
 //! nothing, and by a code verifier where it redeems a code. What is known

@@ -118,6 +118,11 @@ fn real(shared: &Shared, request: &Request, plan: &Plan, reply: &mut Reply) {
             reply.headers.push(plain_text());
             reply.body = text.into();
         }
+        Outcome::Xml(status, text) => {
+            reply.status = status;
+            reply.headers.push(("Content-Type".to_owned(), "application/soap+xml; charset=utf-8".to_owned()));
+            reply.body = text.into();
+        }
         Outcome::Page(page) => {
             reply.status = page.status;
             reply.headers.extend(page_headers());
@@ -168,7 +173,8 @@ fn issued(shared: &Shared, request: &Request, plan: &Plan, outcome: &Outcome<'_>
 
 /// What Entra sends with every answer.
 fn authority_headers(request: &Request, reply: &mut Reply) {
-    let is_for_one = ["/token", "/token/", "/authorize"].iter().any(|end| request.path.ends_with(end));
+    let is_for_one =
+        ["/token", "/token/", "/authorize", "/usernamemixed"].iter().any(|end| request.path.ends_with(end));
     let is_document = !is_for_one && (200..=299).contains(&reply.status);
     let caching = if is_document { "max-age=86400, private" } else { "no-store, no-cache" };
     reply.headers.push(("Cache-Control".to_owned(), caching.to_owned()));

@@ -141,7 +141,7 @@ pub(crate) fn issuer(host: &str, realm: &Realm<'_>, v2: bool) -> String {
     if v2 { format!("https://{host}/{tenant}/v2.0") } else { format!("https://sts.windows.net/{tenant}/") }
 }
 
-fn get(request: &Request) -> Result<(), Refusal> {
+pub(crate) fn get(request: &Request) -> Result<(), Refusal> {
     if request.method == "GET" {
         return Ok(());
     }
@@ -154,4 +154,4 @@ type Decision = Result<Outcome<'static>, Refusal>;
 ///
 /// Source: "OpenID Connect on the Microsoft identity platform", learn.microsoft.com.
 const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
-const CLOUD: &str = "microsoftonline.com";
+pub(crate) const CLOUD: &str = "microsoftonline.com";

@@ -12,6 +12,8 @@ pub(crate) struct Grants {
     pub(crate) codes: Kept<Code>,
     pub(crate) refresh_tokens: Kept<RefreshToken>,
     pub(crate) steps: Kept<Step>,
+    /// By the SHA-256 of the assertion.
+    pub(crate) assertions: Kept<Saml>,
 }
 
 /// Who has signed in, and to which application.
@@ -58,6 +60,16 @@ pub(crate) struct Step {
     /// The object id of the user.
     pub(crate) user: String,
     pub(crate) expires: i64,
+}
+
+/// An assertion that AD FS has given.
+#[derive(Clone)]
+pub(crate) struct Saml {
+    /// The object id of the user.
+    pub(crate) user: String,
+    pub(crate) expires: i64,
+    /// Of SAML 2.0, not 1.1.
+    pub(crate) is_version_2: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 use ring::digest;
 
 use crate::endpoints::Refusal;
+use crate::entra::xml::escape;
 use crate::record::Request;
 use crate::text::{Calendar, base64, percent};
 
@@ -96,7 +97,6 @@ pub(crate) fn error(request: &Request, refusal: &Refusal, now: i64) -> Page {
         ("Request Id", request.trace_id.clone()),
         ("Correlation Id", request.correlation_id().to_owned()),
         ("Timestamp", Calendar::from_epoch(now).entra_timestamp()),
-        ("Message", format!("{code}{}", refusal.message)),
     ];
     let facts: String =
         facts.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value))).collect();
@@ -148,22 +148,6 @@ fn whole(title: &str, body: &str) -> String {
          <style>{STYLE}</style></head><body><main>{body}</main><footer>identity-emulator: nobody here is real, and what you type \
          is recorded</footer></body></html>"
     )
-}
-
-/// For text and for attributes in quotation marks.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            letter => out.push(letter),
-        }
-    }
-    out
 }
 
 const SCRIPT: &str = "document.forms[0].submit()";

@@ -10,9 +10,11 @@ use crate::entra::person::{check_account, check_factors, no_account, tenant_of};
 use crate::entra::tenant::Realm;
 use crate::entra::user_token::Delegation;
 use crate::entra::{Issue, claims, known};
+use crate::lock;
 use crate::record::Request;
 use crate::shared::Shared;
-use crate::text::epoch_seconds;
+use crate::text::{decode_base64, epoch_seconds};
+use crate::token::sha256_hex;
 
 pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form: &Form) -> Result<Issue, Refusal> {
     let (name, password) = (form.required("username")?, form.required("password")?);
@@ -20,6 +22,34 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
         let user = realm.directory.user(name).ok_or_else(|| no_account(name, &realm.name))?;
         check_account(user)?;
         check_password(user, password, !user.federated)?;
+        Ok(user)
+    })
+}
+
+/// The grant of somebody whom AD FS has given an assertion.
+pub(crate) fn issue_for_assertion(
+    shared: &Shared,
+    request: &Request,
+    realm: &Realm<'_>,
+    form: &Form,
+    is_version_2: bool,
+) -> Result<Issue, Refusal> {
+    let encoded = form.required("assertion")?;
+    by(shared, request, realm, form, |now| {
+        let invalid = |what: &str| known(50008, format!("Unable to verify token signature. {what}"));
+        let text = decode_base64(encoded).and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = text.ok_or_else(|| invalid("The assertion is no text in base64."))?;
+        // It is not signed: it is what it was when it was given, or it is none.
+        let found = lock(&shared.grants).assertions.get(&sha256_hex(&text)).cloned();
+        let found = found.ok_or_else(|| invalid("The federation server has not issued it."))?;
+        if found.is_version_2 != is_version_2 {
+            return Err(invalid("It is of another version than the grant."));
+        }
+        if now >= found.expires {
+            return Err(invalid("It has expired."));
+        }
+        let user = realm.directory.user_of(&found.user).ok_or_else(|| no_account(&found.user, &realm.name))?;
+        check_account(user)?;
         Ok(user)
     })
 }

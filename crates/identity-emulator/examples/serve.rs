@@ -1,13 +1,13 @@
 //! Starts an emulator, prints what clients need as one line of JSON, and runs until standard input ends.
 //!
 //! Arguments, each optional: `--arc-directory DIR`, `--directory FILE`, `--imds-address ADDRESS:PORT`, `--old-arc-agent`, `--rsa`.
-//! The line has `variables` (for each source), `certificate_variables`, `authority`, `ca`, `identities`, `tenant_id`,
+//! The line has `variables` (for each source), `certificate_variables`, `user_variables` (for each flow), `authority`, `ca`, `identities`, `tenant_id`,
 //! `keys_url` and `control`.
 
 use std::error::Error;
 use std::io::{Write, stdin, stdout};
 
-use identity_emulator::{Emulator, Identity, Source};
+use identity_emulator::{Emulator, Identity, Source, UserFlow};
 use serde_json::{Map, Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -36,8 +36,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let variables: Map<String, Value> =
         Source::ALL.into_iter().map(|source| (source.to_string(), object(emulator.variables(source)))).collect();
+    let of_users: Map<String, Value> =
+        UserFlow::ALL.into_iter().map(|flow| (flow.to_string(), object(emulator.user_variables(flow)))).collect();
     let line = json!({
         "variables": variables,
+        "user_variables": of_users,
         "certificate_variables": object(emulator.certificate_variables()),
         "authority": emulator.authority(),
         "ca": emulator.ca_path(),

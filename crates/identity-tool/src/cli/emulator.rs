@@ -6,7 +6,7 @@ use clap::{
     Args, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use identity_emulator::{Emulator, Source};
+use identity_emulator::{Emulator, Source, UserFlow};
 
 use super::{
     help,
@@ -92,6 +92,18 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, help_heading = "Answers")]
     pub(crate) refuse_padded_assertions: bool,
 
+    /// How long refresh tokens live; 90 days if not given
+    #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = "Answers")]
+    pub(crate) refresh_token_lifetime: Option<Duration>,
+
+    /// Accept each refresh token once
+    #[arg(long, help_heading = "Answers")]
+    pub(crate) single_use_refresh_tokens: bool,
+
+    /// Let public clients redeem authorization codes without PKCE
+    #[arg(long, help_heading = "Answers")]
+    pub(crate) optional_pkce: bool,
+
     /// Let Entra ID refuse who asks for the same token more often within five minutes
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Answers")]
     pub(crate) loop_limit: Option<u32>,
@@ -130,19 +142,20 @@ pub(crate) enum EmulatorOutput {
     Json,
 }
 
-/// What a program is led to: a source, or Entra for an application with a certificate.
+/// What a program is led to: a source, or Entra for an application with a certificate or for one that acts for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stand {
     Source(Source),
     Certificate,
+    User(UserFlow),
 }
 
 impl Stand {
     /// All of them, as they are told.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         Source::ALL.into_iter().flat_map(|source| {
-            let more = (source == Source::Entra).then_some(Self::Certificate);
-            [Some(Self::Source(source)), more].into_iter().flatten()
+            let more: &[Self] = if source == Source::Entra { &OF_ENTRA } else { &[] };
+            [Self::Source(source)].into_iter().chain(more.iter().copied())
         })
     }
 
@@ -151,6 +164,7 @@ impl Stand {
         match self {
             Self::Source(source) => source.name(),
             Self::Certificate => "certificate",
+            Self::User(flow) => flow.name(),
         }
     }
 
@@ -158,7 +172,7 @@ impl Stand {
     pub(crate) fn source(self) -> Source {
         match self {
             Self::Source(source) => source,
-            Self::Certificate => Source::Entra,
+            Self::Certificate | Self::User(_) => Source::Entra,
         }
     }
 
@@ -171,6 +185,7 @@ impl Stand {
         match self {
             Self::Source(source) => emulator.check_variables(source),
             Self::Certificate => emulator.check_certificate_variables(),
+            Self::User(flow) => emulator.check_user_variables(flow),
         }
     }
 
@@ -179,9 +194,18 @@ impl Stand {
         match self {
             Self::Source(source) => emulator.variables(source),
             Self::Certificate => emulator.certificate_variables(),
+            Self::User(flow) => emulator.user_variables(flow),
         }
     }
 }
+
+/// What is told after Entra's own.
+const OF_ENTRA: [Stand; 4] = [
+    Stand::Certificate,
+    Stand::User(UserFlow::OnBehalfOf),
+    Stand::User(UserFlow::AuthorizationCode),
+    Stand::User(UserFlow::UsernamePassword),
+];
 
 fn stands() -> impl TypedValueParser<Value = Stand> {
     PossibleValuesParser::new(Stand::all().map(Stand::name))

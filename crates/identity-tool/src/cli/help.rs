@@ -75,6 +75,8 @@ Examples:
   The same with applications of your own:
     identity emulator --write-directory directory.toml
     identity emulator --source entra --directory directory.toml > emulator.env
+  A web API that a user has called: the user's token is in a file
+    identity emulator --source on-behalf-of > emulator.env
   A service that is slow and fails:
     identity emulator --source imds --latency 2s --fail 503
 

@@ -129,6 +129,15 @@ fn builder(args: &EmulatorArgs) -> Builder {
     if args.refuse_padded_assertions {
         builder = builder.refuse_padded_assertions();
     }
+    if let Some(lifetime) = args.refresh_token_lifetime {
+        builder = builder.refresh_token_lifetime_secs(u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX));
+    }
+    if args.single_use_refresh_tokens {
+        builder = builder.single_use_refresh_tokens();
+    }
+    if args.optional_pkce {
+        builder = builder.optional_pkce();
+    }
     if let Some(count) = args.loop_limit {
         builder = builder.loop_limit(usize::try_from(count).unwrap_or(usize::MAX));
     }

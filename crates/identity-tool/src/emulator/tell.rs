@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use identity_emulator::{Emulator, Identity};
+use identity_emulator::{Emulator, Identity, USER_PASSWORD, UserFlow};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -84,9 +84,18 @@ pub(super) fn to_json(emulator: &Emulator, stand: Option<Stand>) -> Value {
 /// For the person who started it.
 pub(super) fn places(emulator: &Emulator, paint: Paint) -> String {
     let mut out = format!("{}\n", paint.bold("the emulator runs; its tokens open nothing real"));
+    let of_user = emulator.user_variables(UserFlow::UsernamePassword);
+    let of_user = |name: &str| of_user.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value.as_str());
+    let user = match (of_user("AZURE_USERNAME"), of_user("AZURE_PASSWORD")) {
+        ("", _) => "the directory has nobody who needs a password alone".to_owned(),
+        (name, USER_PASSWORD) => format!("{name}, password: {USER_PASSWORD}"),
+        // Somebody's own password is told to those who ask for it.
+        (name, _) => screen::escape(name),
+    };
     for (name, place) in [
         ("authority", emulator.authority()),
         ("tenant", emulator.tenant_id().to_owned()),
+        ("user", user),
         ("CA", emulator.ca_path().display().to_string()),
         ("control", format!("{}/__emulator/", emulator.control_origin())),
         ("keys", emulator.keys_url()),
@@ -114,7 +123,7 @@ const ELSEWHERE: [&str; 6] = [
     "MSAL_FORCE_REGION",
 ];
 /// Variables of sources that may have none now: a directory can lack an application for them.
-const OF_OTHERS: [&str; 16] = [
+const OF_OTHERS: [&str; 21] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "AZURESUBSCRIPTION_CLIENT_ID",
@@ -128,7 +137,12 @@ const OF_OTHERS: [&str; 16] = [
     "AZURE_KUBERNETES_CA_FILE",
     "AZURE_KUBERNETES_SNI_NAME",
     "AZURE_KUBERNETES_TOKEN_PROXY",
+    "AZURE_PASSWORD",
     "AZURE_TENANT_ID",
+    "AZURE_USERNAME",
+    "IDENTITY_CODE_FILE",
+    "IDENTITY_REDIRECT_URI",
+    "IDENTITY_USER_ASSERTION_FILE",
     "SYSTEM_ACCESSTOKEN",
     "SYSTEM_OIDCREQUESTURI",
 ];
@@ -147,6 +161,16 @@ mod tests {
     fn a_quoted_value_is_one_word() {
         assert_eq!(quote("http://127.0.0.1:1/x?a=1&b=2"), "'http://127.0.0.1:1/x?a=1&b=2'");
         assert_eq!(quote("it's $(x)"), r"'it'\''s $(x)'");
+    }
+
+    #[test]
+    fn a_password_that_is_not_the_public_one_is_told_to_nobody_who_does_not_ask() {
+        let emulator = Emulator::builder().start_in_background().unwrap();
+        let told = places(&emulator, Paint::NONE);
+        assert!(told.contains(&format!("{}, password: {USER_PASSWORD}", identity_emulator::USER_NAME)), "{told}");
+        emulator.put_user(identity_emulator::User::new(identity_emulator::USER_NAME, "hush")).unwrap();
+        let told = places(&emulator, Paint::NONE);
+        assert!(told.contains(identity_emulator::USER_NAME) && !told.contains("hush"), "{told}");
     }
 
     #[test]

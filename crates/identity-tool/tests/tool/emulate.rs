@@ -80,8 +80,8 @@ fn json_names_everything_that_a_script_needs() {
     let object: Value = serde_json::from_str(&emulator.line()).unwrap();
     assert_eq!(
         object["variables"].as_object().unwrap().len(),
-        identity_emulator::Source::ALL.len() + 1,
-        "certificate, too"
+        identity_emulator::Source::ALL.len() + 4,
+        "a certificate and three ways to act for a user, too"
     );
     assert_eq!(object["identities"]["user"].as_array().unwrap().len(), 2);
     let control = object["control"].as_str().unwrap();
@@ -115,6 +115,23 @@ fn a_shell_that_evaluates_the_lines_of_entra_gets_tokens() {
         let done = done(shell.args(["-c", &script, env!("CARGO_BIN_EXE_identity")]));
         assert_eq!(done.code, Some(0), "{source}: {}", done.all());
     }
+}
+
+#[test]
+fn programs_that_act_for_users_find_what_they_need() {
+    let mut emulator = Running::start(&["-o", "json"]);
+    let object: Value = serde_json::from_str(&emulator.line()).unwrap();
+    let value = |flow: &str, name: &str| object["variables"][flow][name].as_str().unwrap().to_owned();
+    let token = fs::read_to_string(value("on-behalf-of", "IDENTITY_USER_ASSERTION_FILE")).unwrap();
+    assert_eq!(token.split('.').count(), 3, "{token}");
+    assert_eq!(value("on-behalf-of", "AZURE_CLIENT_ID"), identity_emulator::WEB_CLIENT_ID);
+    let code = fs::read_to_string(value("authorization-code", "IDENTITY_CODE_FILE")).unwrap();
+    assert!(code.starts_with("1.") && !code.contains(char::is_whitespace), "{code}");
+    assert_eq!(value("authorization-code", "IDENTITY_REDIRECT_URI"), identity_emulator::WEB_REDIRECT_URI);
+    assert_eq!(value("username-password", "AZURE_USERNAME"), identity_emulator::USER_NAME);
+    assert_eq!(value("username-password", "AZURE_PASSWORD"), identity_emulator::USER_PASSWORD);
+    let mut alone = Running::start(&["--source", "username-password", "-o", "json", "--optional-pkce"]);
+    assert!(alone.variables("username-password").iter().any(|(name, _)| name == "AZURE_USERNAME"));
 }
 
 #[test]
@@ -180,9 +197,14 @@ fn a_source_that_nobody_can_use_stops_the_start() {
     let files = Files::new("nobody");
     let home = identity_emulator::TENANT_ID;
     let path = files.write("directory.toml", &format!("[[tenants]]\nid = \"{home}\"\n"));
-    for (source, part) in
-        [("entra", "client secret"), ("certificate", "test certificate"), ("workload-identity", "federated credential")]
-    {
+    for (source, part) in [
+        ("entra", "client secret"),
+        ("certificate", "test certificate"),
+        ("on-behalf-of", "client secret"),
+        ("authorization-code", "redirect URI"),
+        ("username-password", "public client"),
+        ("workload-identity", "federated credential"),
+    ] {
         let failed = run(&["emulator", "--source", source, "--directory", &path]);
         assert_eq!((failed.code, failed.stdout.as_str()), (Some(2), ""), "{source}");
         let begin = format!("error: --source {source} has nobody to sign in: ");

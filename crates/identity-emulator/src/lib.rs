@@ -44,7 +44,8 @@
 //! (1) is `AZURE_AUTHORITY_HOST`, `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, and the CA that has to be trusted for
 //! them, under each name by which programs take one: `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE` (Python), `NODE_EXTRA_CA_CERTS`.
 //! [`Emulator::certificate_variables`] are those of a program that signs in with a certificate, and
-//! [`Emulator::user_variables`] those of one that acts for a person. Clients have to be told not to
+//! [`Emulator::user_variables`] those of one that acts for a person: a secret and the path of a file with the user's token
+//! (on-behalf-of) or with a code, or a name and a password. Clients have to be told not to
 //! ask the public cloud whether the authority is a real one (`disable_instance_discovery`).
 //!
 //! # Entra

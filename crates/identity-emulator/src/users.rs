@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::str::FromStr;
 
 use crate::cluster::{CODE, LIFETIME, USER_ASSERTION};
 use crate::directory::{App, Directory, PUBLIC_CLIENT_ID, USER_NAME, User, WEB_CLIENT_ID};
@@ -44,15 +43,6 @@ impl UserFlow {
 impl fmt::Display for UserFlow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl FromStr for UserFlow {
-    type Err = crate::UnknownSource;
-
-    /// Reads the form that [`name`](Self::name) gives.
-    fn from_str(text: &str) -> Result<Self, crate::UnknownSource> {
-        Self::ALL.into_iter().find(|flow| flow.name() == text).ok_or(crate::UnknownSource)
     }
 }
 
@@ -129,7 +119,7 @@ impl Shared {
 
     /// A code for somebody who has signed in on the page; `lifetime_secs` is `None` for one that waits in a file.
     pub(crate) fn code(&self, ask: &Ask<'_>, user: &str, lifetime_secs: Option<i64>) -> io::Result<String> {
-        let directory = self.directory.now().map_err(io::Error::other)?;
+        let directory = self.directory.last_good();
         let user = find(&directory, user)?;
         let realm = self.home_realm(&directory, user)?;
         let made = ask.check_client(&realm).and_then(|app| ask.code(self, &realm, app, user, lifetime_secs));
@@ -144,7 +134,7 @@ impl Shared {
         user: &str,
         lifetime_secs: Option<i64>,
     ) -> io::Result<String> {
-        let directory = self.directory.now().map_err(io::Error::other)?;
+        let directory = self.directory.last_good();
         let user = find(&directory, user)?;
         let realm = self.home_realm(&directory, user)?;
         let now = epoch_seconds(self.now(Source::Entra));

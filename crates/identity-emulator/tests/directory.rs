@@ -174,6 +174,43 @@ fn tokens_for_an_application_have_the_version_that_it_wants() {
 }
 
 #[test]
+fn people_of_a_file_sign_in_as_it_says() {
+    let app = format!(
+        "[[apps]]\nclient_id = \"{CLIENT}\"\npublic_client = true\nredirect_uris = [\"http://localhost/back\"]\n\
+         scopes = [\"Files.Read\"]\nconsents = [{{ resource = \"https://vault.azure.net\", scopes = [\"user_impersonation\"] }}]\n"
+    );
+    let people = "[[users]]\nname = \"lin@home.example\"\npassword = \"one\"\ndisplay_name = \"Lin\"\n\
+                  [[users]]\nname = \"eve@home.example\"\npassword = \"two\"\ndisabled = true\n";
+    let tenant = format!("[[tenants]]\nid = \"{HOME}\"\ndomains = [\"home.example\"]\n");
+    let path = file(&format!("{tenant}{app}{people}"));
+    let emulator = builder().directory(&path).start_in_background().unwrap();
+    let ask = |name: &str, password: &str, scope: &str| {
+        let form = [
+            ("client_id", CLIENT),
+            ("grant_type", "password"),
+            ("username", name),
+            ("password", password),
+            ("scope", scope),
+        ];
+        token(&emulator, "home.example", &form)
+    };
+    let vault = "https://vault.azure.net/.default";
+    let claims = ask("lin@home.example", "one", vault).claims();
+    assert_eq!((&claims["name"], &claims["scp"]), (&"Lin".into(), &"user_impersonation".into()));
+    assert_eq!(refusal(&ask("lin@home.example", "one", "https://storage.azure.com/.default")), (400, 65_001));
+    assert_eq!(refusal(&ask("eve@home.example", "two", vault)), (400, 50_057));
+    let code = |redirect: &str| emulator.authorization_code(CLIENT, redirect, vault, "lin@home.example", None, None);
+    assert!(code("http://localhost:5000/back").is_ok() && code("http://localhost:5000").is_err());
+    // The one that is needed is the first that a password is enough for; this app may not have everything.
+    assert!(emulator.user_variables(identity_emulator::UserFlow::UsernamePassword).is_empty());
+    fs::write(&path, format!("{tenant}{app}{people}").replace("\"one\"", "\"three\"")).unwrap();
+    assert_eq!(refusal(&ask("lin@home.example", "one", vault)), (400, 50_126));
+    assert_eq!(refusal(&ask("lin@home.example", "three", vault)), (200, 0));
+    fs::write(&path, "nonsense").unwrap();
+    assert_eq!(control(&emulator, "POST", "/__emulator/rotate", r#"{"what":"tokens"}"#).status, 204, "as it was");
+}
+
+#[test]
 fn mistakes_in_rust_are_found_as_those_in_a_file() {
     let id = "7e57ab1e-0000-4000-8000-00000000aa01";
     let app = || App::new(id);

@@ -70,6 +70,8 @@ impl Emulator {
 
     /// The environment variables of a program that acts for a person; none if the directory has nobody for it.
     ///
+    /// The files are written at the start; where the directory has changed since then,
+    /// [`check_user_variables`](Self::check_user_variables) writes them anew.
     /// The application has the secret `AZURE_CLIENT_SECRET`, or is a public one. `AZURE_USERNAME` and `AZURE_PASSWORD` are those of
     /// the official SDKs. `IDENTITY_USER_ASSERTION_FILE`, `IDENTITY_CODE_FILE` and `IDENTITY_REDIRECT_URI`
     /// are the emulator's own: no SDK has any for these. The code in the file is good until it is redeemed, and then replaced.
@@ -93,7 +95,8 @@ impl Emulator {
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Whether the directory has an application and a person for [`user_variables`](Self::user_variables), and the file is there.
+    /// Whether the directory has an application and a person for [`user_variables`](Self::user_variables); writes the file that
+    /// they name anew.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@
 Standard input is an object of JSON: "keys_url"; "variables" for "secret", "workload", "binding" and "pipelines", as the
 emulator gives them; and, for applications that have a certificate, "certificate": "client_id" (registered with it),
 "named_client_id" (registered by its subject name), "certificate", "key", "pem", "encrypted_pem", "pfx" and "other_pem"
-(paths), "password". The environment must have the variables with which Python finds the emulator's CA.
+(paths), "password". Tokens and codes of users come from the emulator's control interface, which is where "keys_url" is. The environment must have the variables with which Python finds the emulator's CA.
 
 One line per case: "ok", "FAILED" or "n/a" (the SDK has no such thing), then flow/client/case. The exit code is 0 if every case went as expected.
 """
@@ -28,6 +28,11 @@ PROXIES = "http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_
 TENANT = "7e57ab1e-0000-4000-8000-000000000001"
 DOMAIN = "contoso.example"
 OTHER_TENANT = "7e57ab1e-0000-4000-8000-000000000009"
+PUBLIC = "7e57ab1e-0000-4000-8000-0000000000e5"
+USER = {"oid": "7e57ab1e-0000-4000-8000-000000000ada", "upn": "ada@contoso.example", "scp": "user_impersonation"}
+MFA_USER = "grace@contoso.example"
+DISABLED_USER = "mallory@contoso.example"
+REDIRECT_URI = "https://web.contoso.example/signed-in"
 UNKNOWN = "7e57ab1e-0000-4000-8000-00000000dead"
 EXPIRED = ("7e57ab1e-0000-4000-8000-0000000000e3", "PUBLIC-test~secret.that_has-expired012345")
 DISABLED = "7e57ab1e-0000-4000-8000-0000000000e4"
@@ -37,6 +42,8 @@ NOT_ALLOWED = "not configured to acquire tokens"
 # Before the text of an error: what this version of the SDK cannot do.
 NOT_AVAILABLE = "n/a "
 CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1600000000"}}}'
+# What the refusal of somebody without a second factor demands.
+MFA_CLAIMS = '{"access_token":{"capolids":{"essential":true,"values":["7e57ab1e-0000-4000-8000-0000000000ca"]}}}'
 
 
 def main() -> int:
@@ -51,7 +58,7 @@ def main() -> int:
     failed = 0
     for client, clients in (("sync", Sync()), ("aio", Aio())):
         flows = Flows(clients, given)
-        for flow in ("secret", "certificate", "assertion", "workload", "binding", "pipelines"):
+        for flow in ("secret", "certificate", "assertion", "workload", "binding", "pipelines", "on_behalf_of", "code"):
             set_variables(variables.get(flow, {}), managed)
             for case in getattr(flows, flow)():
                 failed += not run(f"{flow}/{client}", check, clients, *case)
@@ -193,6 +200,88 @@ class Flows:
         yield "wrong token of the job", pipelines(token="wrong"), {}, "TF400813", {}
         yield "unknown connection", pipelines(connection=UNKNOWN), {}, "was not found", {}
 
+    def on_behalf_of(self):
+        web = self.given["variables"]["secret"]
+        own = self.given["certificate"]
+        federated = self.given["variables"]["workload"]
+        web_id, secret = web["AZURE_CLIENT_ID"], web["AZURE_CLIENT_SECRET"]
+
+        def called(user=USER["upn"], api=web_id):
+            return self.control("user-token", client_id=PUBLIC, scope=f"api://{api}/.default", user=user)["access_token"]
+
+        def service(assertion=None, tenant=TENANT, client=web_id, **proof):
+            proof = proof or {"client_secret": secret}
+            assertion = assertion or called(api=client)
+            return self.make("OnBehalfOfCredential", tenant, client, user_assertion=assertion, **proof)
+
+        def pod():
+            with open(federated["AZURE_FEDERATED_TOKEN_FILE"], encoding="ascii") as file:
+                return file.read()
+
+        yield "a token", service(), {}, web_id, USER | {"appidacr": "1"}
+        yield "of another resource", service(), {"resource": VAULT}, web_id, USER
+        yield "tenant by domain", service(tenant=DOMAIN), {}, web_id, USER
+        yield "CAE", service(), {"enable_cae": True}, web_id, USER | {"xms_cc": ["CP1"]}
+        yield "claims", service(), {"claims": CLAIMS}, web_id, USER | {"xms_cc": None}
+        with open(own["pem"], "rb") as file:
+            pem = file.read()
+        proved = service(client=own["client_id"], client_certificate=pem)
+        yield "by a certificate", proved, {}, own["client_id"], USER | {"appidacr": "2"}
+        pod_id = federated["AZURE_CLIENT_ID"]
+        yield "by the token of a cluster", service(client=pod_id, client_assertion_func=pod), {}, pod_id, USER
+        yield "refreshed", service(), {"more_scopes": self.clients.offline, "refresh": True}, web_id, USER
+        yield "a second factor demanded", service(called(MFA_USER)), {}, "AADSTS50076", {}
+        yield "a second factor shown", service(called(MFA_USER)), {"claims": MFA_CLAIMS}, web_id, {"amr": ["pwd", "mfa"]}
+        yield "wrong secret", service(client_secret="wrong"), {}, "AADSTS7000215", {}
+        yield "for another service", service(called(api=own["client_id"])), {}, "AADSTS500131", {}
+        yield "of nobody", service("nonsense"), {}, "AADSTS50027", {}
+        yield "of a program", service(self.app_token(web_id, secret)), {}, "AADSTS7000114", {}
+        yield "of somebody disabled", service(called(DISABLED_USER)), {}, "AADSTS50057", {}
+        yield "unknown resource", service(), {"resource": "https://unknown.example"}, "AADSTS500011", {}
+
+    def app_token(self, client_id, secret):
+        """A token that the application has for itself."""
+        import msal
+
+        authority = self.given["variables"]["secret"]["AZURE_AUTHORITY_HOST"]
+        app = msal.ConfidentialClientApplication(
+            client_id, secret, authority=f"{authority}/{TENANT}", instance_discovery=False
+        )
+        return app.acquire_token_for_client([f"api://{client_id}/.default"])["access_token"]
+
+    def code(self):
+        web = self.given["variables"]["secret"]
+        web_id, secret = web["AZURE_CLIENT_ID"], web["AZURE_CLIENT_SECRET"]
+
+        def new(client=web_id, redirect=REDIRECT_URI, scope="openid profile", user=USER["upn"]):
+            return self.control("code", client_id=client, redirect_uri=redirect, scope=scope, user=user)["code"]
+
+        def site(code=None, client=web_id, redirect=REDIRECT_URI, secret=secret):
+            arguments = {"tenant_id": TENANT, "client_id": client, "redirect_uri": redirect, "client_secret": secret}
+            return self.make("AuthorizationCodeCredential", authorization_code=code or new(), **arguments)
+
+        yield "a token", site(), {}, web_id, USER | {"appidacr": "1"}
+        yield "CAE", site(), {"enable_cae": True}, web_id, USER | {"xms_cc": ["CP1"]}
+        yield "refreshed", site(), {"more_scopes": ["offline_access"], "refresh": True}, web_id, USER
+        yield "with a second factor", site(new(user=MFA_USER)), {}, web_id, {"amr": ["pwd", "mfa"]}
+        used = new()
+        yield "used once", site(used), {}, web_id, USER
+        yield "used twice", site(used), {}, "AADSTS54005", {}
+        yield "another redirect URI", site(redirect="http://localhost:1"), {}, "AADSTS500112", {}
+        yield "wrong secret", site(secret="wrong"), {}, "AADSTS7000215", {}
+        yield "no secret", site(secret=None), {}, "AADSTS7000218", {}
+        local = "http://localhost:8400"
+        public = new(client=PUBLIC, redirect=local)
+        yield "without PKCE", site(public, client=PUBLIC, redirect=local, secret=None), {}, "AADSTS9002325", {}
+        yield "of nobody", site("nonsense"), {}, "AADSTS9002313", {}
+
+    def control(self, path, **order):
+        url = f"{self.given['keys_url'].split(f'/{TENANT}/')[0]}/__emulator/{path}"
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, data=json.dumps(order).encode(), headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
     def from_variables(self, kind, **more):
         """The authority, too, comes from the environment."""
         return lambda: self.clients.make(kind, disable_instance_discovery=True, **more)
@@ -202,35 +291,34 @@ class Sync:
     # MSAL asks for the tenant's document first, and keeps to itself what the answer says.
     unknown_tenant = "Unable to get authority configuration"
     has_chains = True
+    # MSAL asks for it anyway, and lets nobody else do so.
+    offline = []
 
     def make(self, kind, *arguments, **more):
         import azure.identity
 
         return getattr(azure.identity, kind)(*arguments, **more)
 
-    def get(self, make, scope, **more):
+    def get(self, make, scopes, first, second):
         with make() as credential:
-            token = credential.get_token(scope, **more)
-            again = credential.get_token(scope, **{name: value for name, value in more.items() if name != "claims"})
-            return token, again
+            return credential.get_token(*scopes, **first), credential.get_token(*scopes, **second)
 
 
 class Aio:
     unknown_tenant = "AADSTS90002"
     # It takes no notice of send_certificate_chain.
     has_chains = False
+    offline = ["offline_access"]
 
     def make(self, kind, *arguments, **more):
         import azure.identity.aio
 
         return getattr(azure.identity.aio, kind)(*arguments, **more)
 
-    def get(self, make, scope, **more):
+    def get(self, make, scopes, first, second):
         async def get():
             async with make() as credential:
-                token = await credential.get_token(scope, **more)
-                rest = {name: value for name, value in more.items() if name != "claims"}
-                return token, await credential.get_token(scope, **rest)
+                return await credential.get_token(*scopes, **first), await credential.get_token(*scopes, **second)
 
         return asyncio.run(get())
 
@@ -238,9 +326,13 @@ class Aio:
 def run(flow, check, clients, name, make, more, wanted, claims) -> bool:
     more = dict(more)
     resource = more.pop("resource", STORAGE)
+    scopes = [f"{resource}/.default", *more.pop("more_scopes", [])]
+    # Claims are not answered from memory: the refresh token is all that is left for them.
+    is_refreshed = more.pop("refresh", False)
+    rest = {name: value for name, value in more.items() if name != "claims"} | ({"claims": CLAIMS} if is_refreshed else {})
     is_refusal = "-" not in wanted
     try:
-        token, again = clients.get(make, f"{resource}/.default", **more)
+        token, again = clients.get(make, scopes, more, rest)
     except Exception as error:  # whatever it is, it is the outcome
         text = f"{type(error).__name__}: {error}".replace("\n", " ")[:300]
         is_expected = is_refusal and wanted.removeprefix(NOT_AVAILABLE) in text
@@ -254,7 +346,8 @@ def run(flow, check, clients, name, make, more, wanted, claims) -> bool:
         for claim, value in claims.items():
             assert found.get(claim) == value, f"{claim} is {found.get(claim)}, not {value}"
         assert abs(token.expires_on - found["exp"]) <= 2, f"expires_on {token.expires_on}, exp {found['exp']}"
-        assert again.token == token.token, "the second one is not the remembered one"
+        assert (again.token == token.token) != is_refreshed, "the second one is not as it should be"
+        assert check(again.token, resource, claims.get("tid", TENANT))["oid"] == found["oid"], "the second one is of another"
     except Exception as error:
         print(f"FAILED {flow}/{name}: {type(error).__name__}: {error}", flush=True)
         return False
@@ -279,7 +372,9 @@ class Verifier:
         found = self.jwt.decode(
             token, key, algorithms=["RS256"], audience=audience, issuer=issuer, options={"require": required}
         )
-        assert found["tid"] == tenant and found["oid"] == found["sub"], "tid, oid, sub"
+        # Only programs are called the same by everyone.
+        is_program = found["oid"] == found["sub"]
+        assert found["tid"] == tenant and is_program == (found["idtyp"] == "app"), "tid, oid, sub"
         return found
 
 

@@ -16,6 +16,8 @@ mod azurite;
 mod entra;
 mod installed;
 mod oidc;
+#[cfg(target_os = "linux")]
+mod passwords;
 mod pki;
 mod process;
 #[cfg(unix)]

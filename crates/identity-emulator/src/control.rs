@@ -212,7 +212,6 @@ enum End {
     Expire,
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn refused(error: io::Error) -> (u16, String) {
     (if error.kind() == io::ErrorKind::InvalidInput { 400 } else { 500 }, error.to_string())
 }

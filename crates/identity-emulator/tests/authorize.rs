@@ -368,6 +368,10 @@ fn a_page_of_somebody_else_signs_nobody_in() {
     assert_eq!(post_with(&emulator, &here, &pick, &[("Origin", "https://127.0.0.1")]).status, 302);
     let json = request("POST", &here, &[("Content-Type", "application/json")], "{\"pick\":\"ada@contoso.example\"}");
     assert_eq!(Response::parse(&send_tls(&emulator, Source::Entra, &json).unwrap()).status, 400);
+    let twice = post(&emulator, &here, &[("pick", USER_NAME), ("pick", MFA_USER_NAME)]);
+    assert!(twice.status == 400 && twice.text().contains("AADSTS9000411"), "{}", twice.text());
+    let huge = post(&emulator, &here, &[("loginfmt", &"a".repeat(70_000))]);
+    assert_eq!(huge.status, 413);
 }
 
 #[test]

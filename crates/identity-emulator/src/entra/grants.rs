@@ -72,9 +72,8 @@ pub(crate) struct Saml {
     pub(crate) is_version_2: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    #[default]
     Good,
     Used,
     /// Since this time.

@@ -180,7 +180,6 @@ fn both(one: Value, other: Value) -> Map<String, Value> {
     [one, other].into_iter().flat_map(fields).filter(|(_, value)| !value.is_null()).collect()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 pub(crate) fn no_randomness(error: std::io::Error) -> Refusal {
     Refusal::new(500, "server_error", error.to_string())
 }

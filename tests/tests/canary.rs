@@ -312,6 +312,7 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("emulator::Source", "names"),
     ("emulator::Tenant", "ids and names"),
     ("emulator::UnknownSource", "nothing"),
+    ("emulator::UserFlow", "nothing"),
     ("oauth::AzureAuthorityHosts", "names"),
     ("oauth::ClientOptions", "an authority, tenants, numbers"),
     ("oauth::Federation", "URLs of a server"),

@@ -69,6 +69,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options, report: &mut Report)
     let Some(programs) = programs.filter(|_| built) else { return };
     let mut table = Table::default();
     counts::run(workspace, &programs, &mut table, report);
+    obo::ours(workspace, report);
     if !options.counts_only {
         compare::run(workspace, &programs, &mut table, report);
     }

@@ -38,7 +38,9 @@ pub(super) fn of_the_application(
 ) -> Result<impl Fn(&str) -> Option<String> + use<>> {
     let complain = |what: &str| format!("{what}: {}", head.first_line());
     let target = head.target("POST").ok_or_else(|| complain("not a POST"))?;
-    if target != format!("/{TENANT}/oauth2/v2.0/token") {
+    // MSAL for JavaScript puts its correlation id there as well.
+    let path = target.split_once("?client-request-id=").map_or(target, |(path, _)| path);
+    if path != format!("/{TENANT}/oauth2/v2.0/token") {
         return Err(complain("another path"));
     }
     if !head.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use identity::{Platform, Result, Roots, TransportOptions};
-use identity_emulator::{Emulator, Source};
+use identity_emulator::{Emulator, Source, UserFlow};
 
 use crate::{
     cli::{Credential, RootsName, TokenArgs, TransportArgs},
@@ -92,9 +92,9 @@ fn variables(emulator: &Emulator, args: &TokenArgs) -> Vec<(String, String)> {
         Credential::WorkloadIdentity => emulator.variables(Source::WorkloadIdentity),
         Credential::AzurePipelines => emulator.variables(Source::AzurePipelines),
         Credential::GithubActions => emulator.variables(Source::GithubActions),
-        Credential::OnBehalfOf | Credential::AuthorizationCode | Credential::UsernamePassword => {
-            emulator.variables(Source::Entra)
-        }
+        Credential::OnBehalfOf => emulator.user_variables(UserFlow::OnBehalfOf),
+        Credential::AuthorizationCode => emulator.user_variables(UserFlow::AuthorizationCode),
+        Credential::UsernamePassword => emulator.user_variables(UserFlow::UsernamePassword),
     }
 }
 

@@ -162,15 +162,15 @@ pub(crate) struct ProofArgs {
     #[arg(long, value_name = "FILE", help_heading = "Only for azure-pipelines")]
     pub(crate) system_access_token_file: Option<PathBuf>,
 
-    /// File with the token that the user called with, `-` for standard input
+    /// File with the token that the user called with, `-` for standard input [env: IDENTITY_USER_ASSERTION_FILE]
     #[arg(long, value_name = "FILE", help_heading = "Only for on-behalf-of")]
     pub(crate) user_assertion_file: Option<PathBuf>,
 
-    /// File with the code that the person came back with, `-` for standard input
+    /// File with the code that the person came back with, `-` for standard input [env: IDENTITY_CODE_FILE]
     #[arg(long, value_name = "FILE", help_heading = "Only for authorization-code")]
     pub(crate) code_file: Option<PathBuf>,
 
-    /// Where the person came back to, as in the request to sign in
+    /// Where the person came back to, as in the request to sign in [env: IDENTITY_REDIRECT_URI]
     #[arg(long, value_name = "URI", help_heading = "Only for authorization-code")]
     pub(crate) redirect_uri: Option<String>,
 

@@ -54,9 +54,13 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// A secret that only a file holds.
-    pub(super) fn file(&mut self, flag: &str, file: Option<&Path>) -> Result<Secret> {
-        Ok(self.optional_file(flag, file)?.unwrap_or_else(|| Secret::new(self.lacks(flag, &[]))))
+    /// A secret that only a file holds: that of the option, else that which the variable names.
+    pub(super) fn file(&mut self, flag: &str, file: Option<&Path>, variable: &str) -> Result<Secret> {
+        let found = match file {
+            Some(file) => Some(file.to_owned()),
+            None => self.env.text(variable)?.map(PathBuf::from),
+        };
+        Ok(self.optional_file(flag, found.as_deref())?.unwrap_or_else(|| Secret::new(self.lacks(flag, &[variable]))))
     }
 
     /// The same for one that is not always needed.

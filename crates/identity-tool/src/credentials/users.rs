@@ -21,7 +21,7 @@ use crate::cli::TokenArgs;
 pub(super) fn on_behalf_of(args: &TokenArgs, platform: &Platform) -> Result<Arc<dyn TokenCredential>> {
     let mut settings = Settings::new(platform.env().as_ref());
     let (tenant, client) = application(&mut settings, args)?;
-    let user = settings.file("user-assertion-file", args.proof.user_assertion_file.as_deref())?;
+    let user = settings.file("user-assertion-file", args.proof.user_assertion_file.as_deref(), USER_ASSERTION_FILE)?;
     let proof = proof(&mut settings, args, platform)?;
     if proof.is_none() {
         settings.lack("client-secret-file, --certificate-path, --assertion-file, or the variable AZURE_CLIENT_SECRET");
@@ -40,8 +40,8 @@ pub(super) fn on_behalf_of(args: &TokenArgs, platform: &Platform) -> Result<Arc<
 pub(super) fn authorization_code(args: &TokenArgs, platform: &Platform) -> Result<Arc<dyn TokenCredential>> {
     let mut settings = Settings::new(platform.env().as_ref());
     let (tenant, client) = application(&mut settings, args)?;
-    let code = settings.file("code-file", args.proof.code_file.as_deref())?;
-    let redirect_uri = settings.text("redirect-uri", args.proof.redirect_uri.as_deref(), &[])?;
+    let code = settings.file("code-file", args.proof.code_file.as_deref(), CODE_FILE)?;
+    let redirect_uri = settings.text("redirect-uri", args.proof.redirect_uri.as_deref(), &[REDIRECT_URI])?;
     let verifier = settings.optional_file("code-verifier-file", args.proof.code_verifier_file.as_deref())?;
     let proof = proof(&mut settings, args, platform)?;
     settings.done("authorization-code")?;
@@ -79,6 +79,10 @@ pub(super) fn username_password(args: &TokenArgs, platform: &Platform) -> Result
     Ok(Arc::new(builder.build_with(platform)?))
 }
 
+// No SDK has variables for these; the emulator sets them.
+const USER_ASSERTION_FILE: &str = "IDENTITY_USER_ASSERTION_FILE";
+const CODE_FILE: &str = "IDENTITY_CODE_FILE";
+const REDIRECT_URI: &str = "IDENTITY_REDIRECT_URI";
 const USERNAME: &str = "AZURE_USERNAME";
 const PASSWORD: &str = "AZURE_PASSWORD";
 

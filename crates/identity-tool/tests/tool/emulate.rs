@@ -97,12 +97,19 @@ fn json_names_everything_that_a_script_needs() {
 #[test]
 #[cfg(unix)]
 fn a_shell_that_evaluates_the_lines_of_entra_gets_tokens() {
-    for (source, credential) in
-        [("entra", "client-secret"), ("certificate", "certificate"), ("workload-identity", "workload-identity")]
-    {
+    for (source, credential) in [
+        ("entra", "client-secret"),
+        ("certificate", "certificate"),
+        ("workload-identity", "workload-identity"),
+        ("on-behalf-of", "on-behalf-of"),
+        ("authorization-code", "authorization-code"),
+        ("username-password", "username-password"),
+    ] {
         let mut emulator = Running::start(&["--source", source]);
-        let mut lines = emulator.line();
-        lines.extend((0..9).map(|_| emulator.line()));
+        let mut lines = String::new();
+        while !lines.contains("\nexport no_proxy=") {
+            lines.push_str(&emulator.line());
+        }
         let script = format!(
             "{lines}\nexec \"$0\" token --scope {SCOPE} --credential {credential} --disable-instance-discovery"
         );

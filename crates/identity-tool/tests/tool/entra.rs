@@ -54,6 +54,9 @@ fn every_credential_works_on_any_machine_with_no_other_option() {
         ("workload-identity", "WorkloadIdentityCredential", &["--enable-azure-proxy"]),
         ("azure-pipelines", "AzurePipelinesCredential", &[]),
         ("github-actions", "GithubActionsCredential", &[]),
+        ("on-behalf-of", "OnBehalfOfCredential", &[]),
+        ("authorization-code", "AuthorizationCodeCredential", &[]),
+        ("username-password", "UsernamePasswordCredential", &[]),
     ] {
         let arguments = ["token", "--emulator", "--scope", SCOPE, "--credential", credential];
         let done = run(&[&arguments[..], more].concat());
@@ -270,6 +273,20 @@ fn everything_that_is_missing_is_named_with_its_variable() {
         ),
         ("workload-identity", &["--token-file-path, or the variable AZURE_FEDERATED_TOKEN_FILE"]),
         ("github-actions", &[]),
+        (
+            "on-behalf-of",
+            &[
+                "--user-assertion-file, or the variable IDENTITY_USER_ASSERTION_FILE",
+                "--client-secret-file, --certificate-path, --assertion-file, or the variable AZURE_CLIENT_SECRET",
+            ],
+        ),
+        (
+            "authorization-code",
+            &[
+                "--code-file, or the variable IDENTITY_CODE_FILE",
+                "--redirect-uri, or the variable IDENTITY_REDIRECT_URI",
+            ],
+        ),
     ] {
         let done = token(&[("AZURE_CLIENT_ID".to_owned(), String::new())], &["--credential", credential]);
         assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{credential}");

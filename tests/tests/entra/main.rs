@@ -6,4 +6,5 @@ mod certificates;
 mod issuers;
 mod machines;
 mod secrets;
+mod users;
 mod world;

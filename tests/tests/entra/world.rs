@@ -9,7 +9,9 @@ use std::{
     },
 };
 
-use identity_core::{Error, ErrorKind, Platform, TokenCredential, TokenRequestOptions, text::base64url_decode};
+use identity_core::{
+    AccessToken, Error, ErrorKind, Platform, TokenCredential, TokenRequestOptions, text::base64url_decode,
+};
 use identity_emulator::{Builder, Emulator, Request, Source};
 use identity_tests::{Logs, find_secret, platform_of, shown};
 use serde_json::Value;
@@ -51,6 +53,10 @@ impl World {
         platform_of(&self.emulator, source)
     }
 
+    pub(crate) fn variable(&self, source: Source, name: &str) -> String {
+        self.emulator.variables(source).into_iter().find(|(known, _)| known == name).unwrap().1
+    }
+
     /// Gets a token; its claims.
     pub(crate) fn claims(&self, credential: &dyn TokenCredential, scope: &str) -> Value {
         self.try_claims(credential, scope, None).unwrap_or_else(|error| panic!("{}", shown(&error)))
@@ -82,6 +88,17 @@ impl World {
         error
     }
 
+    /// All of them at once; the claims of each.
+    pub(crate) fn all<C: TokenCredential + Clone + 'static>(
+        &self,
+        credentials: &[C],
+        scope: &'static str,
+    ) -> Vec<Result<Value, Error>> {
+        let get = |credential: C| async move { credential.get_token(&[scope], None).await };
+        let flights: Vec<_> = credentials.iter().map(|one| self.runtime.spawn(get(one.clone()))).collect();
+        flights.into_iter().map(|flight| Ok(self.read(&self.runtime.block_on(flight).unwrap()?, scope))).collect()
+    }
+
     fn try_claims(
         &self,
         credential: &dyn TokenCredential,
@@ -90,11 +107,16 @@ impl World {
     ) -> Result<Value, Error> {
         let token = self.runtime.block_on(credential.get_token(&[scope], options))?;
         assert_eq!(token.credential(), credential.name());
+        Ok(self.read(&token, scope))
+    }
+
+    /// The claims of a token for that scope.
+    fn read(&self, token: &AccessToken, scope: &str) -> Value {
         let payload = token.secret().split('.').nth(1).and_then(base64url_decode).unwrap();
         self.tokens.lock().unwrap().push(token.secret().to_owned());
         let claims: Value = serde_json::from_slice(&payload).unwrap();
         assert_eq!(claims["aud"], scope.trim_end_matches("/.default"));
-        Ok(claims)
+        claims
     }
 
     /// The last request to that source.
@@ -108,7 +130,8 @@ impl World {
 
     /// What was sent and must never be shown.
     fn sent(&self) -> Vec<String> {
-        let secrets = ["client_secret", "client_assertion"];
+        let secrets =
+            ["client_secret", "client_assertion", "assertion", "code", "code_verifier", "password", "refresh_token"];
         let mut sent: Vec<String> = Vec::new();
         for request in self.emulator.requests() {
             sent.extend(secrets.iter().filter_map(|name| request.form_value(name)));
@@ -121,13 +144,18 @@ impl World {
 
     /// So many requests came to each of these, none to others, and no secret is in the log.
     pub(crate) fn end(self, counts: &[(Source, u64)]) {
+        assert!(self.logs.text().contains("the service gave a token"), "something is logged");
+        self.end_without_token(counts);
+    }
+
+    /// The same where there was no token to log.
+    pub(crate) fn end_without_token(self, counts: &[(Source, u64)]) {
         for source in Source::ALL {
             let wanted = counts.iter().find(|(known, _)| *known == source).map_or(0, |(_, count)| *count);
             assert_eq!(self.count(source), wanted, "{source}: {:#?}", self.emulator.requests());
         }
         let secrets = [self.sent(), self.tokens.lock().unwrap().clone()].concat();
         let text = self.logs.text();
-        assert!(text.contains("the service gave a token"), "something is logged");
         assert_eq!(find_secret(&text, secrets.iter().map(String::as_str)), None);
     }
 }

@@ -16,6 +16,7 @@ mod azurite;
 mod entra;
 mod installed;
 mod oidc;
+mod oidc_users;
 #[cfg(target_os = "linux")]
 mod passwords;
 mod pki;

@@ -13,7 +13,9 @@ use std::{
 
 use identity_certificate::CertificateCredential;
 use identity_confidential::{ClientAssertionCredential, ClientSecretCredential};
-use identity_core::{Error, ErrorKind, Platform, Secret, TokenCredential, text::base64url_decode};
+use identity_core::{
+    AccessToken, Error, ErrorKind, Platform, Secret, TokenCredential, TokenRequestOptions, text::base64url_decode,
+};
 use identity_tests::{Variables, find_secret, shown};
 use identity_tokio::{Roots, TransportOptions};
 use serde_json::{Value, json};
@@ -25,14 +27,14 @@ use crate::{
 };
 
 // As in oidc.mjs.
-const TENANT: &str = "0dc00000-0000-4000-8000-000000000001";
-const SECRET_CLIENT: &str = "0dc00000-0000-4000-8000-0000000000a1";
-const SECRET: &str = "secret of a client / of oidc-provider+";
-const CERTIFICATE_CLIENT: &str = "0dc00000-0000-4000-8000-0000000000a2";
-const ASSERTION_CLIENT: &str = "0dc00000-0000-4000-8000-0000000000a3";
+pub(crate) const TENANT: &str = "0dc00000-0000-4000-8000-000000000001";
+pub(crate) const SECRET_CLIENT: &str = "0dc00000-0000-4000-8000-0000000000a1";
+pub(crate) const SECRET: &str = "secret of a client / of oidc-provider+";
+pub(crate) const CERTIFICATE_CLIENT: &str = "0dc00000-0000-4000-8000-0000000000a2";
+pub(crate) const ASSERTION_CLIENT: &str = "0dc00000-0000-4000-8000-0000000000a3";
 
-const ADFS: &str = "adfs";
-const RESOURCE: &str = "https://storage.azure.com";
+pub(crate) const ADFS: &str = "adfs";
+pub(crate) const RESOURCE: &str = "https://storage.azure.com";
 
 #[test]
 #[ignore = "needs installed components: cargo xtask real"]
@@ -104,24 +106,27 @@ fn assertions_of_programs_satisfy_a_certified_provider() {
 }
 
 /// The package `oidc-provider`, by `real/js/oidc.mjs`.
-struct Provider {
+pub(crate) struct Provider {
     process: Process,
-    origin: String,
-    platform: Platform,
+    pub(crate) origin: String,
+    pub(crate) platform: Platform,
     folder: PathBuf,
+    /// What the provider itself signs with.
+    pub(crate) own: Application,
     /// What [`CERTIFICATE_CLIENT`] has.
-    app: Application,
+    pub(crate) app: Application,
     /// What [`ASSERTION_CLIENT`] has.
-    signer: Arc<Application>,
+    pub(crate) signer: Arc<Application>,
     /// How many token requests it told of.
     told: usize,
 }
 
 impl Provider {
-    fn start(name: &str) -> Option<Self> {
+    pub(crate) fn start(name: &str) -> Option<Self> {
         let modules = path("REAL_NODE_MODULES", "oidc-provider")?;
         let folder = folder(name);
         pki::server(&folder);
+        let own = Application::make(&folder, "provider");
         let app = Application::make(&folder, "app");
         let signer = Application::make(&folder, "signer");
         fs::write(folder.join("assertions.pem"), signer.public_key()).unwrap();
@@ -133,10 +138,10 @@ impl Provider {
         let ca = fs::read_to_string(folder.join("ca.pem")).unwrap();
         let options = TransportOptions::new().roots(Roots::None).ca_pem(ca).no_proxy();
         let platform = options.platform().unwrap().with_env(Arc::new(Variables::new([])));
-        Some(Self { process, origin, platform, folder, app, signer: Arc::new(signer), told: 0 })
+        Some(Self { process, origin, platform, folder, own, app, signer: Arc::new(signer), told: 0 })
     }
 
-    fn secret(&self, tenant: &str, client_id: &str, secret: &str) -> ClientSecretCredential {
+    pub(crate) fn secret(&self, tenant: &str, client_id: &str, secret: &str) -> ClientSecretCredential {
         let builder = ClientSecretCredential::builder(tenant, client_id, secret);
         builder.authority(&self.origin).disable_instance_discovery().build_with(&self.platform).unwrap()
     }
@@ -162,15 +167,24 @@ impl Provider {
         let token = get(credential).unwrap_or_else(|error| panic!("{client_id} at {tenant}: {}", shown(&error)));
         let seen = self.seen();
         assert_eq!((&seen["outcome"], &seen["client_id"]), (&json!("token"), &json!(client_id)), "{seen}");
-        let payload = token.secret().split('.').nth(1).and_then(base64url_decode).unwrap();
-        let claims: Value = serde_json::from_slice(&payload).unwrap();
-        let issuer = if tenant == ADFS { "/adfs".to_owned() } else { format!("/{tenant}/v2.0") };
-        assert_eq!(claims["iss"], format!("{}{issuer}", self.origin));
+        let claims = self.claims(tenant, &token);
         assert_eq!((&claims["aud"], &claims["client_id"]), (&json!(RESOURCE), &json!(client_id)));
+        seen
+    }
+
+    /// What a token of the provider says; that it lives as long as the credential believes.
+    pub(crate) fn claims(&self, tenant: &str, token: &AccessToken) -> Value {
+        let claims = part(token.secret(), 1);
+        assert_eq!(claims["iss"], self.issuer(tenant));
         let exp = Duration::from_secs(claims["exp"].as_u64().unwrap());
         let expires_on = token.expires_on().duration_since(UNIX_EPOCH).unwrap();
         assert!(exp.abs_diff(expires_on) < Duration::from_secs(5), "{exp:?} {expires_on:?}");
-        seen
+        claims
+    }
+
+    pub(crate) fn issuer(&self, tenant: &str) -> String {
+        let path = if tenant == ADFS { "/adfs".to_owned() } else { format!("/{tenant}/v2.0") };
+        self.origin.clone() + &path
     }
 
     /// Asks for a token, which must be refused with that error, for the reason that the provider keeps to itself.
@@ -185,13 +199,14 @@ impl Provider {
         assert!(seen["outcome"] == error && told.contains(detail), "{seen}, expected {error}: {detail}");
     }
 
-    fn seen(&mut self) -> Value {
+    /// What the provider tells of the next request.
+    pub(crate) fn seen(&mut self) -> Value {
         self.told += 1;
         serde_json::from_str(&self.process.line()).unwrap()
     }
 
     /// So that no case goes without being noticed, and no request was sent twice.
-    fn saw(mut self, requests: usize) {
+    pub(crate) fn saw(mut self, requests: usize) {
         assert_eq!(self.told, requests, "token requests");
         let _ = get(&self.secret(TENANT, SECRET_CLIENT, SECRET)).unwrap();
         assert_eq!(self.seen()["outcome"], "token", "the next request is the next one it tells of");
@@ -199,7 +214,27 @@ impl Provider {
     }
 }
 
-fn get(credential: &dyn TokenCredential) -> Result<identity_core::AccessToken, Error> {
+fn get(credential: &dyn TokenCredential) -> Result<AccessToken, Error> {
+    ask(credential, RESOURCE, None)
+}
+
+/// Asks for a token; one with claims does not come from memory.
+pub(crate) fn ask(
+    credential: &dyn TokenCredential,
+    resource: &str,
+    claims: Option<&str>,
+) -> Result<AccessToken, Error> {
+    let options = claims.map(|claims| TokenRequestOptions::new().with_claims(claims));
+    wait(credential.get_token(&[&format!("{resource}/.default")], options.as_ref()))
+}
+
+pub(crate) fn wait<F: IntoFuture>(work: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(credential.get_token(&[&format!("{RESOURCE}/.default")], None))
+    runtime.block_on(work.into_future())
+}
+
+/// The header of a JSON Web Token, or its claims: the part of that number.
+pub(crate) fn part(token: &str, number: usize) -> Value {
+    let part = token.split('.').nth(number).and_then(base64url_decode).unwrap();
+    serde_json::from_slice(&part).unwrap()
 }

@@ -88,12 +88,19 @@ impl Application {
 
     /// A JSON Web Token that openssl signs with PS256.
     pub(crate) fn signed(&self, claims: &Value) -> String {
+        self.signed_as(&serde_json::json!({"alg": "PS256", "typ": "JWT"}), claims)
+    }
+
+    /// The same with a header of which `alg` is PS256 or RS256.
+    pub(crate) fn signed_as(&self, head: &Value, claims: &Value) -> String {
         let part = |value: &Value| base64url(value.to_string().as_bytes());
-        let head = serde_json::json!({"alg": "PS256", "typ": "JWT"});
-        let signed = format!("{}.{}", part(&head), part(claims));
-        let mut command =
-            openssl(&["dgst", "-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32"]);
-        let signature = finish(command.arg("-sign").arg(&self.key), &signed);
+        let signed = format!("{}.{}", part(head), part(claims));
+        let mut command = openssl(&["dgst", "-sha256", "-sign"]);
+        command.arg(&self.key);
+        if head["alg"] == "PS256" {
+            command.args(["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32"]);
+        }
+        let signature = finish(&mut command, &signed);
         format!("{signed}.{}", base64url(&signature))
     }
 }

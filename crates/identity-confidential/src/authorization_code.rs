@@ -225,19 +225,15 @@ impl Redeem {
             (left.code.clone(), left.refresh_token.clone())
         };
         if let Some(token) = refresh_token {
-            return match self.client.request(&Grant::refresh_token(&token), &ask).await {
+            let grant = Grant::refresh_token(&token);
+            return match self.client.request(&grant, &ask).await {
                 Ok(granted) => Ok(self.keep(granted)),
-                Err(error) if error.kind() == ErrorKind::AuthenticationFailed => {
+                Err(error) if grant.is_spent() => {
                     self.left().refresh_token = None;
                     let (scopes, claims) = (scopes(&ask), error.claims().map(str::to_owned));
                     Err(error.with_kind(ErrorKind::AuthenticationRequired).with_scopes(&scopes, claims.as_deref()))
                 }
-                Err(error) => {
-                    if error.kind() == ErrorKind::AuthenticationRequired {
-                        self.left().refresh_token = None;
-                    }
-                    Err(error)
-                }
+                Err(error) => Err(error),
             };
         }
         let Some(code) = code else {

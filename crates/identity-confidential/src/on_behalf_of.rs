@@ -288,15 +288,16 @@ impl Exchange {
         let start = clock.now().monotonic;
         let key = RefreshTokens::key(&ask.subject, &ask.tenant, ask.cae);
         if let Some(token) = self.refresh.get(&key) {
-            match self.client.request(&Grant::refresh_token(&token), &ask).await {
+            let grant = Grant::refresh_token(&token);
+            let result = self.client.request(&grant, &ask).await;
+            if grant.is_spent() {
+                self.refresh.remove(&key, &token);
+            }
+            match result {
                 Ok(granted) => return Ok(self.keep(&key, granted)),
                 // The service asks for a pause, which is for all that this client asks.
                 Err(error) if error.retry_after().is_some() => return Err(error),
-                Err(error) => {
-                    if matches!(error.kind(), ErrorKind::AuthenticationFailed | ErrorKind::AuthenticationRequired) {
-                        self.refresh.remove(&key, &token);
-                    }
-                }
+                Err(_) => {}
             }
         }
         let assertion = ask.evidence.as_ref().ok_or_else(|| {

@@ -234,15 +234,16 @@ impl SignIn {
         };
         let key = RefreshTokens::key(&ask.subject, &ask.tenant, ask.cae);
         if let Some(token) = self.refresh.get(&key) {
-            match self.request(&Grant::refresh_token(&token), &ask, left()).await {
+            let grant = Grant::refresh_token(&token);
+            let result = self.request(&grant, &ask, left()).await;
+            if grant.is_spent() {
+                self.refresh.remove(&key, &token);
+            }
+            match result {
                 Ok(granted) => return Ok(self.keep(&key, granted)),
                 // The service asks for a pause, which is for all that this client asks.
                 Err(error) if error.retry_after().is_some() => return Err(error),
-                Err(error) => {
-                    if matches!(error.kind(), ErrorKind::AuthenticationFailed | ErrorKind::AuthenticationRequired) {
-                        self.refresh.remove(&key, &token);
-                    }
-                }
+                Err(_) => {}
             }
         }
         if let Some((until, error)) = self.refused.lock().unwrap_or_else(PoisonError::into_inner).as_ref()

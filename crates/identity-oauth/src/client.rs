@@ -267,6 +267,9 @@ impl Client {
                 Ok(granted) => return Ok(granted),
                 Err(error) => error,
             };
+            if outcome::is_of_grant(&answer.response, &error) {
+                grant.spent.store(true, Ordering::Relaxed);
+            }
             // One person's loop is not everybody's.
             if error.entra_codes().contains(&outcome::LOOP) && !grant.is_user {
                 gate.forbid(&now, &error, outcome::LOOP_PAUSE);

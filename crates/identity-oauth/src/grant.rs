@@ -1,5 +1,7 @@
 //! What is presented in exchange for a token.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use identity_cache::Fetched;
 use identity_core::{Secret, check};
 
@@ -15,11 +17,14 @@ pub struct Grant<'a> {
     pub(crate) is_once: bool,
     /// See [`with_anchor`](Self::with_anchor).
     pub(crate) anchor: Option<String>,
+    /// See [`is_spent`](Self::is_spent).
+    pub(crate) spent: AtomicBool,
 }
 
 impl<'a> Grant<'a> {
     fn user(kind: &'static str) -> Self {
-        Self { kind, open: Vec::new(), secret: Vec::new(), is_user: true, is_once: false, anchor: None }
+        let (open, secret) = (Vec::new(), Vec::new());
+        Self { kind, open, secret, is_user: true, is_once: false, anchor: None, spent: AtomicBool::new(false) }
     }
 
     /// Nothing but the client's own proof: a token for the application itself.
@@ -81,6 +86,13 @@ impl<'a> Grant<'a> {
     pub fn with_anchor(mut self, mailbox: String) -> Self {
         self.anchor = Some(mailbox).filter(|mailbox| check::is_header_value(mailbox));
         self
+    }
+
+    /// Whether a request with it found that the service takes it no more, for whatever is asked for by it. Other refusals say
+    /// nothing about it: they are of the application, the resource, or something that the person has to do for that resource.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed)
     }
 }
 

@@ -147,6 +147,18 @@ pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Resul
     Err(error.with_entra_codes(codes))
 }
 
+/// Whether a refusal is one of what was presented, and not of the application, of what was asked for, or of what the person
+/// has to do for that.
+pub(crate) fn is_of_grant(response: &Response, error: &Error) -> bool {
+    let is_invalid = (400..500).contains(&response.status()) && parse(response).text("error").as_deref() == Some(GRANT);
+    let has = |is_it: fn(u32) -> bool| error.entra_codes().iter().any(|code| is_it(*code));
+    match error.kind() {
+        AuthenticationFailed => is_invalid && !has(is_of_resource),
+        AuthenticationRequired => has(is_end_of_session),
+        _ => false,
+    }
+}
+
 /// Compares what was granted with what was asked for, where the service tells.
 fn check_scopes<const N: usize>(fields: &Fields<'_, N>, circumstances: &Circumstances<'_>) -> Result<()> {
     let Ok(Some(granted)) = fields.text("scope") else { return Ok(()) };
@@ -228,6 +240,26 @@ const INTERACTION: [&str; 3] = ["interaction_required", "login_required", "conse
 ///
 /// Source: <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
 const INTERACTION_CODES: [u32; 11] = [50055, 50072, 50074, 50076, 50079, 50158, 50173, 65001, 70043, 70044, 700_082];
+
+/// The error of a grant that is refused, and of much else.
+///
+/// Source: RFC 6749, section 5.2.
+const GRANT: &str = "invalid_grant";
+
+/// Whether `invalid_grant` is about what was asked for: the client asks in a loop, the person is not known in the tenant or not
+/// assigned to the application, or a policy forbids it.
+///
+/// Source: <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
+fn is_of_resource(code: u32) -> bool {
+    matches!(code, LOOP | 50_020 | 50_034 | 50_105 | 90_072 | 53_000..=53_011 | 530_031..=530_039)
+}
+
+/// Of [`INTERACTION_CODES`], those by which a sign-in has come to its end: it was revoked, or has become too old.
+///
+/// Source: the same.
+fn is_end_of_session(code: u32) -> bool {
+    matches!(code, 50_173 | 70_043 | 70_044 | 700_082)
+}
 
 /// `AADSTS50196`: the service detected a client that asks in a loop.
 pub(crate) const LOOP: u32 = 50_196;

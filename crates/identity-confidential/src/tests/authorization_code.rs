@@ -164,3 +164,47 @@ fn what_cannot_work_is_refused_when_it_is_built() {
         assert!(error.to_string().contains(says) && !error.to_string().contains("CANARY"), "{error}");
     }
 }
+
+#[test]
+fn what_is_refused_for_one_resource_costs_the_others_nothing() {
+    use ErrorKind::{AuthenticationFailed, AuthenticationRequired};
+    for (status, error, more, kind) in [
+        (400, "invalid_resource", r#","error_description":"AADSTS500011: none""#, AuthenticationFailed),
+        (400, "invalid_scope", "", AuthenticationFailed),
+        (401, "invalid_client", r#","error_description":"AADSTS7000222: expired""#, AuthenticationFailed),
+        (400, "invalid_grant", r#","error_description":"AADSTS53003: a policy""#, AuthenticationFailed),
+        (400, "invalid_grant", r#","error_description":"AADSTS50034: who""#, AuthenticationFailed),
+        (400, "invalid_grant", r#","error_description":"AADSTS50196: loop""#, AuthenticationFailed),
+        (400, "invalid_grant", r#","error_description":"AADSTS65001: consent""#, AuthenticationRequired),
+        (400, "interaction_required", r#","claims":"{\"access_token\":{}}""#, AuthenticationRequired),
+    ] {
+        let world = World::new(move |_, form| match form["scope"].contains("vault") {
+            true => Ok(json(status, &format!(r#"{{"error":"{error}"{more}}}"#))),
+            false => gives_both("token", "refresh"),
+        });
+        let credential = build(&world);
+        world.get(&credential, GRAPH).unwrap();
+        assert_eq!(world.get(&credential, VAULT).unwrap_err().kind(), kind, "{error}{more}");
+        world.clock.advance(Duration::from_secs(3_600));
+        world.get(&credential, GRAPH).unwrap();
+        assert_eq!(world.grants(), ["authorization_code", "refresh_token", "refresh_token"], "{error}{more}");
+    }
+}
+
+#[test]
+fn an_application_that_cannot_prove_who_it_is_for_a_while_costs_nobody_the_sign_in() {
+    let world = World::new(|_, _| gives_both("token", "refresh"));
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let proof = move || {
+        let fails = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1;
+        async move {
+            let error = || Error::new(ErrorKind::AuthenticationFailed, "the key is not there").with_http_status(400);
+            if fails { Err(error()) } else { Ok(Secret::new("assertion")) }
+        }
+    };
+    let credential = builder().client_assertion(proof).build_with(&world.platform).unwrap();
+    world.get(&credential, GRAPH).unwrap();
+    let error = world.get(&credential, VAULT).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AuthenticationFailed, "{error}");
+    world.get(&credential, "https://storage.azure.com/.default").unwrap();
+}

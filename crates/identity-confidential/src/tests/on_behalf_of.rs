@@ -316,3 +316,28 @@ fn no_mix_of_users_tenants_scopes_and_claims_gives_a_token_of_another() {
         world.clock.advance(Duration::from_secs(dice.roll(2_000)));
     }
 }
+
+#[test]
+fn what_is_refused_for_one_resource_leaves_the_refresh_token_to_the_others() {
+    let expired = r#","error_description":"AADSTS500133: expired""#;
+    for (error, more) in [
+        ("interaction_required", r#","error_description":"AADSTS50079: more","claims":"{\"access_token\":{}}""#),
+        ("invalid_grant", r#","error_description":"AADSTS65001: consent""#),
+        ("invalid_grant", r#","error_description":"AADSTS53003: a policy""#),
+        ("invalid_resource", r#","error_description":"AADSTS500011: none""#),
+        ("invalid_client", r#","error_description":"AADSTS7000222: expired""#),
+    ] {
+        let world = World::new(move |number, form| match form["grant_type"].as_str() {
+            _ if form["scope"].contains("vault") => refuses(error, more),
+            "refresh_token" => gives("token"),
+            _ if number == 0 => gives_both("token", "refresh"),
+            _ => refuses("invalid_grant", expired),
+        });
+        let credential = world.client().credential("assertion").unwrap();
+        world.get(&credential, GRAPH).unwrap();
+        world.get(&credential, VAULT).unwrap_err();
+        world.clock.advance(Duration::from_secs(3_600));
+        let token = world.get(&credential, GRAPH);
+        assert!(token.is_ok(), "{error}{more}: {token:?}");
+    }
+}

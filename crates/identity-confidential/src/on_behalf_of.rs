@@ -285,26 +285,36 @@ struct Exchange {
 impl Exchange {
     async fn token(&self, ask: Ask) -> Result<Fetched> {
         let clock = self.client.platform().clock();
-        let start = clock.now().monotonic;
+        let (start, budget) = (clock.now().monotonic, RetryPolicy::ENTRA.budget);
+        let left = || budget.saturating_sub(clock.now().monotonic.saturating_duration_since(start));
         let key = RefreshTokens::key(&ask.subject, &ask.tenant, ask.cae);
-        if let Some(token) = self.refresh.get(&key) {
+        let mut wanted = None;
+        while let Some(token) = self.refresh.get(&key) {
             let grant = Grant::refresh_token(&token);
-            let result = self.client.request(&grant, &ask).await;
-            if grant.is_spent() {
-                self.refresh.remove(&key, &token);
-            }
-            match result {
+            let error = match self.client.request_within(&grant, &ask, left()).await {
                 Ok(granted) => return Ok(self.keep(&key, granted)),
                 // The service asks for a pause, which is for all that this client asks.
                 Err(error) if error.retry_after().is_some() => return Err(error),
-                Err(_) => {}
+                Err(error) => error,
+            };
+            if grant.is_spent() && !self.refresh.remove(&key, &token) {
+                // Another request of the user was faster, and has the one that came in its place.
+                continue;
             }
+            wanted = Some(error).filter(|error| error.kind() == ErrorKind::AuthenticationRequired);
+            break;
         }
         let assertion = ask.evidence.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, "the user's assertion was not handed on with the request")
         })?;
-        let budget = RetryPolicy::ENTRA.budget.saturating_sub(clock.now().monotonic.saturating_duration_since(start));
-        let granted = self.client.request_within(&Grant::on_behalf_of(assertion), &ask, budget).await?;
+        let granted = match self.client.request_within(&Grant::on_behalf_of(assertion), &ask, left()).await {
+            Ok(granted) => granted,
+            // It may have expired long ago, which is no reason to keep from the user what they have to do.
+            Err(error) => {
+                let wanted = wanted.filter(|_| error.kind() == ErrorKind::AuthenticationFailed);
+                return Err(wanted.unwrap_or(error));
+            }
+        };
         Ok(self.keep(&key, granted))
     }
 

@@ -72,13 +72,14 @@ impl RefreshTokens {
         state.queue.push_back(key);
     }
 
-    /// Forgets `token`, unless it has been replaced meanwhile.
-    pub fn remove(&self, key: &str, token: &Secret) {
+    /// Forgets `token`, unless it has been replaced meanwhile; says whether there is none now.
+    pub fn remove(&self, key: &str, token: &Secret) -> bool {
         let mut state = self.lock();
         if state.kept.get(key).is_some_and(|kept| kept.token.expose() == token.expose()) {
             state.kept.remove(key);
             state.queue.retain(|known| **known != *key);
         }
+        !state.kept.contains_key(key)
     }
 
     /// How many are remembered.
@@ -114,9 +115,9 @@ mod tests {
         let tokens = RefreshTokens::new(2);
         tokens.put("ada", "first".into());
         tokens.put("ada", "second".into());
-        tokens.remove("ada", &"first".into());
+        assert!(!tokens.remove("ada", &"first".into()));
         assert_eq!(tokens.get("ada").unwrap().expose(), "second");
-        tokens.remove("ada", &"second".into());
+        assert!(tokens.remove("ada", &"second".into()));
         assert!(tokens.is_empty() && tokens.get("ada").is_none());
     }
 

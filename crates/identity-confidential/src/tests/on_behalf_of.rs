@@ -341,3 +341,56 @@ fn what_is_refused_for_one_resource_leaves_the_refresh_token_to_the_others() {
         assert!(token.is_ok(), "{error}{more}: {token:?}");
     }
 }
+
+#[test]
+fn what_a_user_has_to_answer_is_told_though_their_own_token_has_expired() {
+    let claims = r#"{\"access_token\":{\"capolids\":{\"essential\":true,\"values\":[\"c1\"]}}}"#;
+    let more = format!(r#","error_description":"AADSTS50079: more proof","claims":"{claims}""#);
+    let world = World::new(move |number, form| match form["grant_type"].as_str() {
+        "refresh_token" => refuses("interaction_required", &more),
+        _ if number == 0 => gives_both("token", "refresh"),
+        _ => refuses("invalid_grant", r#","error_description":"AADSTS500133: expired""#),
+    });
+    let credential = world.client().credential("assertion").unwrap();
+    world.get(&credential, GRAPH).unwrap();
+    let error = world.get(&credential, VAULT).unwrap_err();
+    assert_eq!((error.kind(), error.entra_codes()), (ErrorKind::AuthenticationRequired, &[50_079][..]), "{error}");
+    assert!(error.claims().is_some_and(|claims| claims.contains("capolids")));
+}
+
+#[test]
+fn a_refresh_token_that_another_request_of_the_user_replaced_is_followed_by_the_new_one() {
+    let valid = Mutex::new("refresh-0".to_owned());
+    let clock = FakeClock::default();
+    let (time, next) = (clock.clone(), AtomicUsize::new(0));
+    let transport = FakeTransport::with_handler(&clock, move |request| {
+        let number = next.fetch_add(1, Ordering::SeqCst);
+        let form = form(&request);
+        let mut valid = valid.lock().unwrap();
+        // Good for one use each.
+        let answer = match form.get("refresh_token") {
+            None if number == 0 => gives_both("token", &valid),
+            None => refuses("invalid_grant", r#","error_description":"AADSTS500133: expired""#),
+            Some(token) if *token == *valid => {
+                *valid = format!("refresh-{number}");
+                gives_both("token", &valid)
+            }
+            Some(_) => refuses("invalid_grant", r#","error_description":"AADSTS70000: used""#),
+        };
+        let sleep = time.sleep(Duration::from_millis(100 * number as u64));
+        Box::pin(async move {
+            sleep.await;
+            answer
+        })
+    });
+    let platform = platform(&clock, &transport, &FakeEnv::default());
+    let world = World { sim: Sim::new(&clock), clock, transport, platform };
+    let credential = world.client().credential("assertion").unwrap();
+    world.get(&credential, GRAPH).unwrap();
+    let scopes = [VAULT, "https://storage.azure.com/.default"];
+    let calls = scopes.each_ref().map(|scope| credential.get_token(std::slice::from_ref(scope), None));
+    for token in world.sim.run(join_all(calls)) {
+        token.unwrap();
+    }
+    assert_eq!(world.grants(), ["jwt-bearer", "refresh_token", "refresh_token", "refresh_token"]);
+}

@@ -227,7 +227,7 @@ impl Redeem {
         if let Some(token) = refresh_token {
             let grant = Grant::refresh_token(&token);
             return match self.client.request(&grant, &ask).await {
-                Ok(granted) => Ok(self.keep(granted)),
+                Ok(granted) => self.keep(granted),
                 Err(error) if grant.is_spent() => {
                     self.left().refresh_token = None;
                     let (scopes, claims) = (scopes(&ask), error.claims().map(str::to_owned));
@@ -245,10 +245,10 @@ impl Redeem {
         let grant = Grant::authorization_code(&code, &self.redirect_uri, self.verifier.as_ref());
         let granted = self.client.request(&grant, &ask).await?;
         self.left().code = None;
-        Ok(self.keep(granted))
+        self.keep(granted)
     }
 
-    fn keep(&self, granted: Granted) -> Fetched {
+    fn keep(&self, granted: Granted) -> Result<Fetched> {
         if let Some(token) = granted.refresh_token {
             self.left().refresh_token = Some(token);
         }

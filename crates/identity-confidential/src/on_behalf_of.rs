@@ -292,7 +292,7 @@ impl Exchange {
         while let Some(token) = self.refresh.get(&key) {
             let grant = Grant::refresh_token(&token);
             let error = match self.client.request_within(&grant, &ask, left()).await {
-                Ok(granted) => return Ok(self.keep(&key, granted)),
+                Ok(granted) => return self.keep(&key, granted),
                 // The service asks for a pause, which is for all that this client asks.
                 Err(error) if error.retry_after().is_some() => return Err(error),
                 Err(error) => error,
@@ -315,10 +315,10 @@ impl Exchange {
                 return Err(wanted.unwrap_or(error));
             }
         };
-        Ok(self.keep(&key, granted))
+        self.keep(&key, granted)
     }
 
-    fn keep(&self, key: &str, granted: identity_oauth::Granted) -> Fetched {
+    fn keep(&self, key: &str, granted: identity_oauth::Granted) -> Result<Fetched> {
         if let Some(token) = granted.refresh_token {
             self.refresh.put(key, token);
         }

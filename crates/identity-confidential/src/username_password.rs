@@ -240,7 +240,7 @@ impl SignIn {
                 self.refresh.remove(&key, &token);
             }
             match result {
-                Ok(granted) => return Ok(self.keep(&key, granted)),
+                Ok(granted) => return self.keep(&key, granted),
                 // The service asks for a pause, which is for all that this client asks.
                 Err(error) if error.retry_after().is_some() => return Err(error),
                 Err(_) => {}
@@ -251,7 +251,7 @@ impl SignIn {
         {
             return Err(error.clone());
         }
-        Ok(self.keep(&key, Box::pin(self.sign_in(&ask, &left)).await?))
+        self.keep(&key, Box::pin(self.sign_in(&ask, &left)).await?)
     }
 
     /// With the password.
@@ -288,7 +288,7 @@ impl SignIn {
         error
     }
 
-    fn keep(&self, key: &str, granted: Granted) -> Fetched {
+    fn keep(&self, key: &str, granted: Granted) -> Result<Fetched> {
         if let Some(token) = granted.refresh_token {
             self.refresh.put(key, token);
         }

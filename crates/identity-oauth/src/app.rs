@@ -116,6 +116,6 @@ impl Fetch for AppFetch {
     }
 
     fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>> {
-        Box::pin(async move { Ok(self.client.request(&Grant::client_credentials(), &ask).await?.fetched) })
+        Box::pin(async move { self.client.request(&Grant::client_credentials(), &ask).await?.fetched })
     }
 }

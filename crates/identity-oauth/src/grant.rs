@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use identity_cache::Fetched;
-use identity_core::{Secret, check};
+use identity_core::{Result, Secret, check};
 
 /// What is presented in exchange for a token.
 #[derive(Debug)]
@@ -110,8 +110,8 @@ pub enum SamlVersion {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Granted {
-    /// The token.
-    pub fetched: Fetched,
+    /// The token; an error if it is for less than was asked for, and that was not to be.
+    pub fetched: Result<Fetched>,
     /// What gets further tokens of the same person, of other resources as well, without them.
     pub refresh_token: Option<Secret>,
 }

@@ -62,10 +62,10 @@ pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Resul
             && let Some(token) =
                 answer::token(fields, response, sent_at.wall).map_err(|error| error.with_context(origin))?
         {
-            check_scopes(fields, circumstances)?;
             tell(token.secret.expose(), circumstances.request_id);
             let answer::Token { secret, life, refresh_in } = token;
             let fetched = Fetched { secret, life, refresh_in, sent_at, origin: "" };
+            let fetched = check_scopes(fields, circumstances).map(|()| fetched);
             let refresh_token = fields.string("refresh_token").ok().flatten().map(Secret::new);
             let refresh_token = refresh_token.filter(|token| circumstances.is_user && check::is_token(token.expose()));
             return Ok(Granted { fetched, refresh_token });

@@ -191,7 +191,7 @@ impl TokenExchange {
     ///
     /// Dropping the future closes the connection.
     pub async fn token(&self, ask: &Ask) -> Result<Fetched> {
-        Ok(self.0.request(&Grant::client_credentials(), ask).await?.fetched)
+        self.0.request(&Grant::client_credentials(), ask).await?.fetched
     }
 }
 

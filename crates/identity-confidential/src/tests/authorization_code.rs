@@ -208,3 +208,15 @@ fn an_application_that_cannot_prove_who_it_is_for_a_while_costs_nobody_the_sign_
     assert_eq!(error.kind(), ErrorKind::AuthenticationFailed, "{error}");
     world.get(&credential, "https://storage.azure.com/.default").unwrap();
 }
+
+#[test]
+fn a_grant_of_too_little_does_not_cost_what_came_with_it() {
+    let world = World::new(|_, form| match form["scope"].contains("graph") {
+        true => Ok(json(200, r#"{"expires_in":3599,"access_token":"t","refresh_token":"refresh","scope":"other"}"#)),
+        false => gives("token"),
+    });
+    let credential = builder().require_granted_scopes().build_with(&world.platform).unwrap();
+    assert_eq!(world.get(&credential, GRAPH).unwrap_err().kind(), ErrorKind::AuthenticationFailed);
+    world.get(&credential, VAULT).unwrap();
+    assert_eq!(world.grants(), ["authorization_code", "refresh_token"]);
+}

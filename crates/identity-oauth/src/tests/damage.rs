@@ -72,10 +72,13 @@ fn no_damaged_answer_is_more_than_an_error() {
             assertion_expired: None,
             now,
         };
-        match outcome::judge(&answer, &circumstances) {
-            Ok(Granted { fetched, refresh_token }) => {
+        let fetched = outcome::judge(&answer, &circumstances).and_then(|Granted { fetched, refresh_token }| {
+            assert!(refresh_token.is_none_or(|token| check::is_token(token.expose())));
+            fetched
+        });
+        match fetched {
+            Ok(fetched) => {
                 assert!(check::is_token(fetched.secret.expose()) && !fetched.life.is_zero());
-                assert!(refresh_token.is_none_or(|token| check::is_token(token.expose())));
                 tokens += 1;
             }
             Err(error) => {

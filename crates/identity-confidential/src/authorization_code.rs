@@ -6,7 +6,8 @@ use std::{
 use identity_cache::{Ask, Fetch, Fetched, Lookup};
 use identity_core::{
     BoxFuture, Error, ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture, TokenRequestOptions, check,
-    gate::Turns,
+    gate::{Turns, timeout},
+    retry::RetryPolicy,
 };
 use identity_oauth::{AppClient, Client, ClientAuthentication, ClientOptions, ClientSecret, Grant, Granted};
 
@@ -219,14 +220,21 @@ struct Left {
 
 impl Redeem {
     async fn token(&self, ask: Ask) -> Result<Fetched> {
-        let _turn = self.turns.take().await;
+        let clock = self.client.platform().clock().as_ref();
+        let (start, budget) = (clock.now().monotonic, RetryPolicy::ENTRA.budget);
+        let left = || budget.saturating_sub(clock.now().monotonic.saturating_duration_since(start));
+        let Some(_turn) = timeout(clock, left(), self.turns.take()).await else {
+            let seconds = budget.as_secs();
+            let message = format!("nothing could be sent within {seconds} s: others of this credential are under way");
+            return Err(Error::new(ErrorKind::Transport, message));
+        };
         let (code, refresh_token) = {
             let left = self.left();
             (left.code.clone(), left.refresh_token.clone())
         };
         if let Some(token) = refresh_token {
             let grant = Grant::refresh_token(&token);
-            return match self.client.request(&grant, &ask).await {
+            return match self.client.request_within(&grant, &ask, left()).await {
                 Ok(granted) => self.keep(granted),
                 Err(error) if grant.is_spent() => {
                     self.left().refresh_token = None;
@@ -243,7 +251,7 @@ impl Redeem {
             return Err(error.with_scopes(&scopes(&ask), ask.claims.as_deref()));
         };
         let grant = Grant::authorization_code(&code, &self.redirect_uri, self.verifier.as_ref());
-        let granted = self.client.request(&grant, &ask).await?;
+        let granted = self.client.request_within(&grant, &ask, left()).await?;
         self.left().code = None;
         self.keep(granted)
     }

@@ -220,3 +220,31 @@ fn a_grant_of_too_little_does_not_cost_what_came_with_it() {
     world.get(&credential, VAULT).unwrap();
     assert_eq!(world.grants(), ["authorization_code", "refresh_token"]);
 }
+
+#[test]
+fn whoever_waits_for_others_waits_no_longer_than_45_seconds() {
+    use identity_core::Clock as _;
+    let clock = FakeClock::default();
+    let (time, next) = (clock.clone(), std::sync::atomic::AtomicUsize::new(0));
+    let transport = FakeTransport::with_handler(&clock, move |request| {
+        let is_first = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        let sleep = time.sleep(if is_first { Duration::ZERO } else { request.timeout });
+        Box::pin(async move {
+            sleep.await;
+            match is_first {
+                true => gives_both("token", "refresh"),
+                false => Err(TransportError::new(TransportErrorKind::Timeout, "late")),
+            }
+        })
+    });
+    let platform = platform(&clock, &transport, &FakeEnv::default());
+    let world = World { sim: Sim::new(&clock), clock, transport, platform };
+    let credential = build(&world);
+    world.get(&credential, GRAPH).unwrap();
+    let scopes: Vec<String> = (0..8).map(|number| format!("api://{number}/.default")).collect();
+    let scopes: Vec<[&str; 1]> = scopes.iter().map(|scope| [scope.as_str()]).collect();
+    for result in world.sim.run(join_all(scopes.iter().map(|scopes| credential.get_token(scopes, None)))) {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Transport);
+    }
+    assert_eq!(world.clock.elapsed().as_secs(), 45);
+}

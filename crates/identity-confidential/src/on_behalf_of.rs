@@ -288,7 +288,7 @@ impl Exchange {
         let (start, budget) = (clock.now().monotonic, RetryPolicy::ENTRA.budget);
         let left = || budget.saturating_sub(clock.now().monotonic.saturating_duration_since(start));
         let key = RefreshTokens::key(&ask.subject, &ask.tenant, ask.cae);
-        let mut wanted = None;
+        let mut first = None;
         while let Some(token) = self.refresh.get(&key) {
             let grant = Grant::refresh_token(&token);
             let error = match self.client.request_within(&grant, &ask, left()).await {
@@ -301,7 +301,7 @@ impl Exchange {
                 // Another request of the user was faster, and has the one that came in its place.
                 continue;
             }
-            wanted = Some(error).filter(|error| error.kind() == ErrorKind::AuthenticationRequired);
+            first = Some(error).filter(|error| !grant.is_spent() || error.kind() == ErrorKind::AuthenticationRequired);
             break;
         }
         let assertion = ask.evidence.as_ref().ok_or_else(|| {
@@ -309,10 +309,11 @@ impl Exchange {
         })?;
         let granted = match self.client.request_within(&Grant::on_behalf_of(assertion), &ask, left()).await {
             Ok(granted) => granted,
-            // It may have expired long ago, which is no reason to keep from the user what they have to do.
+            // It may have expired long ago, which says nothing while there is a refresh token, and is no reason to keep from
+            // the user what they have to do.
             Err(error) => {
-                let wanted = wanted.filter(|_| error.kind() == ErrorKind::AuthenticationFailed);
-                return Err(wanted.unwrap_or(error));
+                let first = first.filter(|_| error.kind() == ErrorKind::AuthenticationFailed);
+                return Err(first.unwrap_or(error));
             }
         };
         self.keep(&key, granted)

@@ -394,3 +394,19 @@ fn a_refresh_token_that_another_request_of_the_user_replaced_is_followed_by_the_
     }
     assert_eq!(world.grants(), ["jwt-bearer", "refresh_token", "refresh_token", "refresh_token"]);
 }
+
+#[test]
+fn trouble_with_a_refresh_token_is_not_taken_for_a_refusal_of_the_user() {
+    let world = World::new(move |number, form| match form["grant_type"].as_str() {
+        "refresh_token" if number == 1 => Ok(json(503, "{}")),
+        "refresh_token" => gives("token-2"),
+        _ if number == 0 => gives_both("token-1", "refresh"),
+        _ => refuses("invalid_grant", r#","error_description":"AADSTS500133: expired""#),
+    });
+    let credential = world.client().credential("assertion").unwrap();
+    world.get(&credential, GRAPH).unwrap();
+    let error = world.get(&credential, VAULT).unwrap_err();
+    assert_eq!((error.kind(), error.http_status()), (ErrorKind::Transport, Some(503)), "{error}");
+    world.clock.advance(Duration::from_secs(2));
+    assert_eq!(world.get(&credential, VAULT).unwrap().secret(), "token-2");
+}

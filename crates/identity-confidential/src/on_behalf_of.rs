@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use identity_cache::{Ask, Fetch, Fetched, Lookup};
 use identity_core::{
@@ -293,8 +293,10 @@ impl Exchange {
             let grant = Grant::refresh_token(&token);
             let error = match self.client.request_within(&grant, &ask, left()).await {
                 Ok(granted) => return self.keep(&key, granted),
-                // The service asks for a pause, which is for all that this client asks.
-                Err(error) if error.retry_after().is_some() => return Err(error),
+                // The service asks for a pause, which is for all that this client asks: what comes next waits for its end.
+                Err(error) if error.retry_after().is_some_and(|wait| !is_short(&error, wait, left())) => {
+                    return Err(error);
+                }
                 Err(error) => error,
             };
             if grant.is_spent() && !self.refresh.remove(&key, &token) {
@@ -325,6 +327,11 @@ impl Exchange {
         }
         granted.fetched
     }
+}
+
+/// Whether the end of a pause can be waited for.
+fn is_short(error: &Error, wait: Duration, left: Duration) -> bool {
+    error.kind() == ErrorKind::Transport && wait < left
 }
 
 impl Fetch for Exchange {

@@ -410,3 +410,33 @@ fn trouble_with_a_refresh_token_is_not_taken_for_a_refusal_of_the_user() {
     world.clock.advance(Duration::from_secs(2));
     assert_eq!(world.get(&credential, VAULT).unwrap().secret(), "token-2");
 }
+
+#[test]
+fn a_short_pause_fails_nobody_who_has_a_refresh_token() {
+    let clock = FakeClock::default();
+    let time = clock.clone();
+    let transport = FakeTransport::slow(&clock, Duration::from_millis(50), move |request| {
+        let at = time.elapsed().as_secs();
+        if (100..106).contains(&at) {
+            return Ok(Response::new(429, vec![("retry-after".into(), "2".into())], Vec::new()));
+        }
+        gives_both("token", &format!("refresh-{}", form(request).contains_key("assertion")))
+    });
+    let platform = platform(&clock, &transport, &FakeEnv::default());
+    let world = World { sim: Sim::new(&clock), clock, transport, platform };
+    let client = world.client();
+    let users: Vec<_> = (0..1_000).map(|user| client.credential(format!("user-{user}")).unwrap()).collect();
+    let scopes = [GRAPH];
+    world
+        .sim
+        .run(join_all(users.iter().map(|user| user.get_token(&scopes, None))))
+        .into_iter()
+        .for_each(|t| drop(t.unwrap()));
+    world.clock.advance(Duration::from_secs(100) - world.clock.elapsed());
+    let before = world.transport.count();
+    let scopes = [VAULT];
+    let tokens = world.sim.run(join_all(users.iter().map(|user| user.get_token(&scopes, None))));
+    let failed = tokens.iter().filter(|token| token.is_err()).count();
+    assert_eq!(failed, 0, "{:?}", tokens.iter().find(|token| token.is_err()));
+    assert!(world.transport.count() - before <= 1_000 + 64 + 4, "{}", world.transport.count() - before);
+}

@@ -76,7 +76,7 @@ impl TokenCache {
     /// # Cancellation
     ///
     /// Dropping the future is safe. When the last one that waits for a flight goes and no usable token is remembered,
-    /// the flight is ended.
+    /// the flight is ended, unless [`Fetch::goes_on`] says otherwise.
     #[inline]
     pub fn get<'a>(
         &'a self,
@@ -411,7 +411,7 @@ impl Inner {
         }
         let Some(node) = state.node(&flight.key) else { return };
         let usable = node.entry.as_ref().is_some_and(|entry| !entry.life.left(&now).is_zero());
-        if usable && flight.claims.is_none() {
+        if usable && flight.claims.is_none() || self.fetch.goes_on() {
             return;
         }
         node.flights.retain(|other| !Arc::ptr_eq(other, flight));

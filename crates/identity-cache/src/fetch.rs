@@ -22,6 +22,11 @@ pub trait Fetch: fmt::Debug + Send + Sync + 'static {
         0
     }
 
+    /// Whether a request goes on when nobody waits for it any more: it may use up what there is one of. Else it is ended.
+    fn goes_on(&self) -> bool {
+        false
+    }
+
     /// Asks the service, with all the retries that are worth it.
     fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>>;
 }

@@ -74,7 +74,8 @@ impl TokenCredential for AuthorizationCodeCredential {
     ///
     /// # Cancellation
     ///
-    /// Dropping all calls that wait for the first token may cost the code: the service may have redeemed it.
+    /// Dropping the future is safe while a clone of the credential is kept: the request goes on, so that neither the code nor
+    /// what comes with it is lost. With the last clone it is ended, and with the runtime.
     fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
         self.0.get(scopes, options)
     }
@@ -281,6 +282,11 @@ impl Fetch for Redeem {
 
     fn generation(&self) -> u64 {
         self.client.generation()
+    }
+
+    /// A code that was sent may be redeemed, and what comes in its place is good for one use with many services.
+    fn goes_on(&self) -> bool {
+        true
     }
 
     fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>> {

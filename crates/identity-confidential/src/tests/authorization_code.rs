@@ -248,3 +248,17 @@ fn whoever_waits_for_others_waits_no_longer_than_45_seconds() {
     }
     assert_eq!(world.clock.elapsed().as_secs(), 45);
 }
+
+#[test]
+fn whoever_gives_up_while_the_code_is_redeemed_does_not_cost_it() {
+    let world = World::slow(Duration::from_secs(1), |_| gives_both("token", "refresh"));
+    let credential = build(&world);
+    world.sim.run(async {
+        let clock = world.platform.clock().as_ref();
+        let first =
+            identity_core::gate::timeout(clock, Duration::from_millis(500), credential.get_token(&[GRAPH], None));
+        assert!(first.await.is_none());
+        credential.get_token(&[VAULT], None).await.unwrap();
+    });
+    assert_eq!(world.grants(), ["authorization_code", "refresh_token"]);
+}

@@ -239,7 +239,8 @@ const INTERACTION: [&str; 3] = ["interaction_required", "login_required", "conse
 /// The same, where the error is `invalid_grant`: more proof, consent, a new password, a sign-in that has become too old.
 ///
 /// Source: <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
-const INTERACTION_CODES: [u32; 11] = [50055, 50072, 50074, 50076, 50079, 50158, 50173, 65001, 70043, 70044, 700_082];
+const INTERACTION_CODES: [u32; 14] =
+    [50055, 50072, 50074, 50076, 50078, 50079, 50132, 50133, 50158, 50173, 65001, 70043, 70044, 700_082];
 
 /// The error of a grant that is refused, and of much else.
 ///
@@ -258,7 +259,7 @@ fn is_of_resource(code: u32) -> bool {
 ///
 /// Source: the same.
 fn is_end_of_session(code: u32) -> bool {
-    matches!(code, 50_173 | 70_043 | 70_044 | 700_082)
+    matches!(code, 50_132 | 50_133 | 50_173 | 70_043 | 70_044 | 700_082)
 }
 
 /// `AADSTS50196`: the service detected a client that asks in a loop.

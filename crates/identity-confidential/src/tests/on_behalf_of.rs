@@ -440,3 +440,19 @@ fn a_short_pause_fails_nobody_who_has_a_refresh_token() {
     assert_eq!(failed, 0, "{:?}", tokens.iter().find(|token| token.is_err()));
     assert!(world.transport.count() - before <= 1_000 + 64 + 4, "{}", world.transport.count() - before);
 }
+
+#[test]
+fn whoever_has_to_sign_in_again_is_told_so_by_every_code_that_says_it() {
+    for code in
+        [50_055, 50_072, 50_074, 50_076, 50_078, 50_079, 50_132, 50_133, 50_173, 65_001, 70_043, 70_044, 700_082]
+    {
+        let more = format!(r#","error_description":"AADSTS{code}: sign in","error_codes":[{code}]"#);
+        let world = World::new(move |_, _| refuses("invalid_grant", &more));
+        let error = world.get(&world.client().credential("assertion").unwrap(), GRAPH).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.scopes()),
+            (ErrorKind::AuthenticationRequired, &[GRAPH.to_owned()][..]),
+            "{error}"
+        );
+    }
+}

@@ -92,15 +92,22 @@ impl State {
         self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.flights)).collect()
     }
 
-    /// Removes the first node that was not used since the hand passed it last. Looks at so many and no more: where
-    /// flights are under way for more keys than there is room for, there is nothing to find.
+    /// Removes the first node that was not used since the hand passed it last. Looks at so many and no more, and at few with
+    /// flights: where they are under way for more keys than there is room for, there is nothing to find, and all who come
+    /// would look in vain.
     fn evict_one(&mut self, capacity: usize, evicted: &dyn Fn(&Arc<Entry>)) -> bool {
+        let mut busy = 0;
         for _ in 0..capacity.saturating_mul(2).saturating_add(2) {
             let Some(node) = self.nodes.get(self.hand) else {
                 self.hand = 0;
                 continue;
             };
-            if node.flights.is_empty() && !node.entry.as_ref().is_some_and(|entry| entry.clear_used()) {
+            if !node.flights.is_empty() {
+                busy += 1;
+                if busy > BUSY_LIMIT {
+                    return false;
+                }
+            } else if !node.entry.as_ref().is_some_and(|entry| entry.clear_used()) {
                 let node = self.nodes.remove(self.hand);
                 node.entry.iter().for_each(evicted);
                 return true;
@@ -207,7 +214,46 @@ impl Failure {
 
 /// No flight takes longer. The longest budget of a flow, 90 s, fits.
 pub(crate) const FLIGHT_LIMIT: Duration = Duration::from_secs(100);
+/// How many nodes with flights eviction passes before it gives up. Source: our choice: among as many nodes with flights as
+/// without, it finds one of the latter.
+const BUSY_LIMIT: usize = 64;
 /// Failures further apart than this are not in a row.
 const FAILURE_ROW: Duration = Duration::from_secs(60);
 /// The longest that a failure which may pass is handed out again, unless the server asks for more.
 const FAILURE_LAST: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use identity_core::{Clock as _, fakes::FakeClock};
+
+    use super::*;
+    use crate::key;
+
+    #[test]
+    fn who_comes_when_there_is_nothing_to_evict_does_not_look_at_everything() {
+        const CAPACITY: usize = 1_000;
+        let (mut state, now) = (State::default(), FakeClock::default().now());
+        let start = |state: &mut State, number: usize| {
+            let subject = number.to_string();
+            let lookup = Lookup {
+                scopes: &["a"],
+                tenant: "",
+                subject: &subject,
+                cae: false,
+                claims: None,
+                context: CallContext::Alone,
+                evidence: None,
+            };
+            let node = state.find_or_insert(&lookup, key::hash(&lookup), CAPACITY, &|_| {});
+            drop(node.start(&lookup, RuntimeId(1), 0, &now));
+        };
+        (0..CAPACITY).for_each(|number| start(&mut state, number));
+        start(&mut state, CAPACITY);
+        assert_eq!(state.hand, BUSY_LIMIT);
+        // When the flights are over, what is too much goes.
+        (0..CAPACITY).for_each(|number| start(&mut state, CAPACITY + 1 + number));
+        state.take_flights();
+        state.trim(CAPACITY, &|_| {});
+        assert_eq!(state.len(), CAPACITY);
+    }
+}

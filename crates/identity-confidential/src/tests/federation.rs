@@ -438,6 +438,18 @@ fn a_server_that_asks_for_a_pause_gets_it() {
 }
 
 #[test]
+fn a_password_that_is_refused_without_a_fault_is_not_tried_again_for_other_scopes() {
+    let world = signing(|| xml(401, "<html>no</html>"));
+    let credential = build(&world);
+    for number in 0..16 {
+        let error = world.get(&credential, &format!("https://{number}.example/.default")).unwrap_err();
+        assert_eq!((error.kind(), error.http_status()), (ErrorKind::AuthenticationFailed, Some(401)), "{error}");
+        assert!(error.to_string().contains("check user name and password"), "{error}");
+    }
+    assert_eq!(sent(&world), ["realm", "mex", "sts"]);
+}
+
+#[test]
 fn no_log_has_a_password_or_a_token() {
     let lines = Log::of(|| {
         let number = AtomicUsize::new(0);

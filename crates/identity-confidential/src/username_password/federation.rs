@@ -125,6 +125,11 @@ fn verdict(response: &Response) -> Verdict {
 fn judge(answer: &Answer, origin: &str, hidden: &[&str]) -> Result<(SamlVersion, Secret)> {
     let status = answer.response.status();
     let fail = |kind, why: &str, said: &str| Err(failure(answer, origin, kind, why, said, hidden));
+    let none = || match status {
+        // Whatever else it says, it is not sent the same password again and again.
+        401 => fail(AuthenticationFailed, REFUSES, ""),
+        _ => fail(kind_of(status), "the answer is none of a federation server", ""),
+    };
     let document = match xml::parse(answer.response.body()) {
         Ok(document) => document,
         Err(Flaw::Cut) if status == 200 => return fail(Transport, "the answer is cut short", ""),
@@ -132,14 +137,10 @@ fn judge(answer: &Answer, origin: &str, hidden: &[&str]) -> Result<(SamlVersion,
             let why = brief(&flaw.why(), hidden);
             return fail(Protocol, &["the answer cannot be read: ", &why].concat(), "");
         }
-        Err(_) => return fail(kind_of(status), "the answer is none of a federation server", ""),
+        Err(_) => return none(),
     };
     match (status, ws_trust::read(&document)) {
-        (_, Reply::Fault(said)) => fail(
-            AuthenticationFailed,
-            "it refuses the sign-in; check user name and password, and the server's log",
-            &said,
-        ),
+        (_, Reply::Fault(said)) => fail(AuthenticationFailed, REFUSES, &said),
         (200, Reply::Token(version, token)) => Ok((version, text::base64url(token.as_bytes()).into())),
         (200, Reply::Unknown("")) => fail(Protocol, "the answer has a token and does not say of which type", ""),
         (200, Reply::Unknown(kind)) => {
@@ -151,7 +152,7 @@ fn judge(answer: &Answer, origin: &str, hidden: &[&str]) -> Result<(SamlVersion,
             )
         }
         (200, Reply::Nothing) => fail(Protocol, "the answer has no token", ""),
-        (status, _) => fail(kind_of(status), "the answer is none of a federation server", ""),
+        _ => none(),
     }
 }
 
@@ -194,5 +195,6 @@ fn unfit(does: &str) -> Error {
     Error::new(Protocol, message)
 }
 
+const REFUSES: &str = "it refuses the sign-in; check user name and password, and the server's log";
 /// The longest name of whom a token is for, in bytes. Source: our choice.
 const AUDIENCE_LIMIT: usize = 2_048;

@@ -199,7 +199,7 @@ fn an_answer_without_a_token_or_with_another_is_none() {
 
 #[test]
 fn other_trouble_of_a_server_is_what_it_would_be_of_any() {
-    use ErrorKind::{InvalidArgument, Protocol, Transport};
+    use ErrorKind::{AuthenticationFailed, InvalidArgument, Protocol, Transport};
     use TransportErrorKind::{Closed, Connect, Dns, Malformed, Refused, Timeout, Tls, TooLarge};
     let lost = |kind| Err(TransportError::new(kind, "trouble"));
     for at in [1, 2] {
@@ -224,7 +224,7 @@ fn other_trouble_of_a_server_is_what_it_would_be_of_any() {
         }
         for (status, expected, count) in [
             (400, Protocol, 1),
-            (401, Protocol, 1),
+            (401, if at == 1 { Protocol } else { AuthenticationFailed }, 1),
             (403, Protocol, 1),
             (404, Protocol, 1),
             (204, Protocol, 1),

@@ -52,6 +52,7 @@ impl AuthorizationCodeCredential {
             redirect_uri: redirect_uri.into(),
             verifier: None,
             proofs: Vec::new(),
+            has_empty_secret: false,
             options: ClientOptions::default(),
         }
     }
@@ -100,6 +101,7 @@ pub struct AuthorizationCodeCredentialBuilder {
     redirect_uri: String,
     verifier: Option<Secret>,
     proofs: Vec<Arc<dyn ClientAuthentication>>,
+    has_empty_secret: bool,
     options: ClientOptions,
 }
 
@@ -115,8 +117,10 @@ impl AuthorizationCodeCredentialBuilder {
 
     /// Proves who the application is by a secret. Without any proof it is a public client.
     #[must_use]
-    pub fn client_secret(self, client_secret: impl Into<Secret>) -> Self {
-        self.client_authentication(Arc::new(ClientSecret::new(client_secret)))
+    pub fn client_secret(mut self, client_secret: impl Into<Secret>) -> Self {
+        let secret = client_secret.into();
+        self.has_empty_secret |= secret.expose().is_empty();
+        self.client_authentication(Arc::new(ClientSecret::new(secret)))
     }
 
     /// Proves who the application is by assertions that the program gets.
@@ -148,8 +152,8 @@ impl AuthorizationCodeCredentialBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidArgument`] for a tenant id or client id that is empty or malformed, an empty code or redirect URI,
-    /// a verifier that is none, several proofs of who the application is, an authority or region that is none, a failure
+    /// [`ErrorKind::InvalidArgument`] for a tenant id or client id that is empty or malformed, an empty code, redirect URI or
+    /// secret, a verifier that is none, several proofs of who the application is, an authority or region that is none, a failure
     /// memory of more than 60 seconds, a cache for no token, a variable that is malformed, and if the platform's transport
     /// cannot speak `https`.
     pub fn build_with(self, platform: &Platform) -> Result<AuthorizationCodeCredential> {
@@ -165,6 +169,9 @@ impl AuthorizationCodeCredentialBuilder {
         }
         if self.redirect_uri.is_empty() {
             return invalid("the redirect URI is empty; pass the one that the person was sent back to");
+        }
+        if self.has_empty_secret {
+            return invalid("the client secret is empty; give the value of one of the application's secrets, or none");
         }
         let is_verifier = |text: &str| {
             let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');

@@ -152,6 +152,7 @@ fn what_cannot_work_is_refused_when_it_is_built() {
     for (builder, says) in [
         (of("", "https://app.example"), "code is empty"),
         (of("CANARY", ""), "redirect URI is empty"),
+        (builder().client_secret(""), "secret is empty"),
         (builder().code_verifier("CANARY"), "verifier"),
         (builder().code_verifier("CANARY+".repeat(10)), "verifier"),
         (builder().code_verifier("C".repeat(129)), "verifier"),

@@ -1,26 +1,30 @@
 //! From the options of a case to a credential.
 
-use std::{
-    fmt::Write as _,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use identity_certificate::CertificateCredential;
-use identity_confidential::{ClientAssertionCredential, ClientSecretCredential};
-use identity_core::{Error, ErrorKind, Platform, Result, Secret, TokenCredential};
+use identity_confidential::{ClientAssertionCredential, ClientSecretCredential, OnBehalfOfClient};
+use identity_core::{Platform, Result, TokenCredential};
 use identity_msi::ManagedIdentityCredential;
 use identity_workload::{AzurePipelinesCredential, GithubActionsCredential, WorkloadIdentityCredential};
 
-use crate::case::{Builder, Folder};
+use crate::{
+    build_users::{assertions, build_for_users},
+    case::{Builder, Folder},
+};
 
 pub(crate) struct Built {
-    pub(crate) credential: Arc<dyn TokenCredential>,
+    pub(crate) who: Who,
     /// What `source()` says, where there is one.
     pub(crate) source: &'static str,
+}
+
+/// Who is called.
+#[derive(Clone)]
+pub(crate) enum Who {
+    One(Arc<dyn TokenCredential>),
+    /// Makes a credential for each user.
+    Many(OnBehalfOfClient),
 }
 
 /// Tells a builder what all credentials of a token endpoint can be told.
@@ -51,6 +55,7 @@ macro_rules! entra {
         builder
     }};
 }
+pub(crate) use entra;
 
 /// Tells a builder whose defaults are variables who the application is.
 macro_rules! ids {
@@ -98,7 +103,7 @@ pub(crate) fn build(folder: &Folder, platform: &Platform, visible: &mut String) 
             show(&builder);
             let credential = builder.build_with(platform)?;
             let source = credential.source();
-            return Ok(Built { credential: Arc::new(credential), source });
+            return Ok(Built { who: Who::One(Arc::new(credential)), source });
         }
         "client-secret" => {
             let builder = entra!(ClientSecretCredential::builder(tenant, client, text(&told.client_secret)), told);
@@ -106,16 +111,7 @@ pub(crate) fn build(folder: &Folder, platform: &Platform, visible: &mut String) 
             Arc::new(builder.build_with(platform)?)
         }
         "client-assertion" => {
-            let (assertions, next) = (told.assertions.clone(), AtomicUsize::new(0));
-            let callback = move || {
-                let at = next.fetch_add(1, Ordering::Relaxed).min(assertions.len().saturating_sub(1));
-                let assertion = assertions.get(at).map_or("", String::as_str);
-                std::future::ready(match assertion.strip_prefix("error:") {
-                    Some(why) => Err(Error::new(ErrorKind::CredentialUnavailable, why)),
-                    None => Ok(Secret::new(assertion)),
-                })
-            };
-            let builder = entra!(ClientAssertionCredential::builder(tenant, client, callback), told);
+            let builder = entra!(ClientAssertionCredential::builder(tenant, client, assertions(told)), told);
             show(&builder);
             Arc::new(builder.build_with(platform)?)
         }
@@ -161,7 +157,7 @@ pub(crate) fn build(folder: &Folder, platform: &Platform, visible: &mut String) 
             show(&builder);
             Arc::new(builder.build_with(platform)?)
         }
-        other => panic!("no credential is called {other}"),
+        name => return Ok(Built { who: build_for_users(name, folder, platform, visible)?, source: "" }),
     };
-    Ok(Built { credential, source: "" })
+    Ok(Built { who: Who::One(credential), source: "" })
 }

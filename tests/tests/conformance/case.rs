@@ -93,6 +93,12 @@ pub(crate) struct Builder {
     pub(crate) service_connection_id: Option<String>,
     pub(crate) system_access_token: Option<String>,
     pub(crate) audience: Option<String>,
+    /// The token of the user; of `on-behalf-of-client` each call has one of its own.
+    pub(crate) user_assertion: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) redirect_uri: Option<String>,
+    pub(crate) code_verifier: Option<String>,
+    pub(crate) username: Option<String>,
 }
 
 /// Files that become others: path to text, or to nothing if the file goes.
@@ -116,6 +122,8 @@ pub(crate) struct Call {
     pub(crate) scopes: Vec<String>,
     pub(crate) claims: Option<String>,
     pub(crate) tenant_id: Option<String>,
+    /// The token of the user that is acted for, where the credential is for many of them.
+    pub(crate) user_assertion: Option<String>,
     #[serde(default)]
     pub(crate) cae: bool,
     /// Whether a chain calls.
@@ -156,6 +164,11 @@ pub(crate) struct Failure {
     pub(crate) trace_id: Option<String>,
     /// The claims that the service demands.
     pub(crate) claims: Option<String>,
+    /// What a person is to be asked for.
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    /// What `www_authenticate` makes of it, empty for none; not looked at if absent.
+    pub(crate) www_authenticate: Option<String>,
 }
 
 /// A request as it must have been sent.
@@ -173,6 +186,8 @@ pub(crate) struct Asked {
     pub(crate) body: Option<String>,
     /// The body as a form, in any order; `*` for any value.
     pub(crate) form: Option<BTreeMap<String, String>>,
+    /// The body as XML: what each element without children holds, by the names on the way to it; `*` for any value.
+    pub(crate) xml: Option<BTreeMap<String, String>>,
     /// Whether the request may go through a proxy; those that carry a form may, the others may not, if absent.
     pub(crate) proxy: Option<bool>,
     /// The only roots that it trusts.
@@ -193,6 +208,8 @@ pub(crate) struct Reply {
     pub(crate) json: Option<Value>,
     /// The body.
     pub(crate) text: Option<String>,
+    /// The file beside `http.json` that holds it.
+    pub(crate) file: Option<String>,
     /// A text and how often it stands where the body has `{filling}`.
     pub(crate) filling: Option<(String, usize)>,
     /// What goes wrong instead: a kind of `TransportErrorKind` in kebab case.
@@ -219,18 +236,23 @@ impl Folder {
         if case.source.is_empty() {
             return Err("says not where its expectation comes from".to_owned());
         }
-        Ok(Self {
-            case,
-            env: optional(&folder.join("env.json"))?,
-            replies: optional(&folder.join("http.json"))?,
-            files,
-        })
+        let mut replies: Vec<Reply> = optional(&folder.join("http.json"))?;
+        for reply in &mut replies {
+            if let Some(name) = &reply.file {
+                let text = fs::read_to_string(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+                reply.text = Some(text);
+            }
+        }
+        Ok(Self { case, env: optional(&folder.join("env.json"))?, replies, files })
     }
 
     /// What must show nowhere: secrets of variables and options, what is in files, tokens in answers.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let Builder { client_secret, assertions, password, system_access_token, .. } = &self.case.credential;
-        let told = [client_secret, password, system_access_token].into_iter().flatten().chain(assertions).cloned();
+        let Builder { user_assertion, code, code_verifier, .. } = &self.case.credential;
+        let told = [client_secret, password, system_access_token, user_assertion, code, code_verifier];
+        let users = self.case.calls.iter().filter_map(|call| call.user_assertion.as_ref());
+        let told = told.into_iter().flatten().chain(assertions).chain(users).cloned();
         let variables = self.case.calls.iter().flat_map(|call| &call.variables).chain(&self.env);
         let variables = variables.filter(|(name, _)| SECRET_VARIABLES.contains(&name.as_str()));
         let later = self.case.calls.iter().map(|call| &call.files).chain(self.replies.iter().map(|reply| &reply.files));
@@ -271,7 +293,7 @@ pub(crate) fn with_test_key(text: &str) -> String {
 const SECRET_VARIABLES: [&str; 4] =
     ["IDENTITY_HEADER", "MSI_SECRET", "SYSTEM_ACCESSTOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
 /// Fields of answers that hold a token.
-const TOKEN_FIELDS: [&str; 3] = ["access_token", "oidcToken", "value"];
+const TOKEN_FIELDS: [&str; 4] = ["access_token", "oidcToken", "refresh_token", "value"];
 
 fn collect(folder: &Path, path: String, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());

@@ -1,13 +1,15 @@
 //! Each folder of `conformance/` is a case: variables, files and answers, and what they come to.
 //!
 //! `case.json` holds the calls and everything that is expected, `env.json` the variables, `http.json` the answers in
-//! their order, `fs/` the files, from the root. See [`case`] for the fields. Each case runs on a virtual clock with its
+//! their order, `fs/` the files, from the root; what an answer names as its `file` lies beside it. See [`case`] for the fields. Each case runs on a virtual clock with its
 //! log captured, and fails if a secret of its variables, options, files, requests and answers shows anywhere, or if an
 //! error says too much.
 #![expect(clippy::disallowed_methods, reason = "the folders are read from the disk")]
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends when it is not so")]
 
+mod bodies;
 mod build;
+mod build_users;
 mod case;
 mod run;
 mod self_test;

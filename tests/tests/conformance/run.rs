@@ -14,7 +14,8 @@ use identity_core::{
 use identity_tests::{Logs, find_secret, shown};
 
 use crate::{
-    build::build,
+    bodies::{compare_form, compare_xml},
+    build::{Who, build},
     case::{Asked, Call, Failure, Folder},
     world::{World, change},
 };
@@ -60,7 +61,9 @@ pub(crate) fn proofs(asked: &[(Duration, Request)]) -> Vec<String> {
         let headers = request.headers.iter().filter(|(name, _)| *name == "authorization");
         found.extend(headers.filter_map(|(_, value)| value.expose().rsplit(' ').next().map(str::to_owned)));
         let body = request.body.as_ref().map_or("", |body| body.expose());
-        for assertion in body.split('&').filter_map(|pair| pair.strip_prefix("client_assertion=")) {
+        let assertion =
+            |pair| ["client_assertion=", "assertion="].iter().find_map(|name| str::strip_prefix(pair, *name));
+        for assertion in body.split('&').filter_map(assertion) {
             // A part of it is as bad; the first one is the same for all.
             found.extend([assertion].into_iter().chain(assertion.split('.').skip(1)).map(str::to_owned));
         }
@@ -78,12 +81,12 @@ fn steers(c: char) -> bool {
 /// Builds and calls; collects all that can be printed.
 fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), String> {
     let case = &folder.case;
-    let credential = match (build(folder, &world.platform, visible), &case.build) {
+    let who = match (build(folder, &world.platform, visible), &case.build) {
         (Ok(built), None) => {
             if case.chosen.as_deref().is_some_and(|chosen| chosen != built.source) {
                 return Err(format!("chose {}, expected {:?}", built.source, case.chosen));
             }
-            built.credential
+            built.who
         }
         (Err(error), Some(expected)) => {
             visible.push_str(&shown(&error));
@@ -101,10 +104,17 @@ fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), Str
         change(&world.env, &call.files);
         call.variables.iter().for_each(|(name, value)| world.env.set(name, value));
         let (start, reads) = (world.clock.elapsed(), world.env.reads().len());
-        let results = get(world, credential.as_ref(), call);
+        let results = match (&who, &call.user_assertion) {
+            (Who::One(credential), None) => get(world, credential.as_ref(), call, visible),
+            (Who::Many(client), Some(assertion)) => match client.credential(assertion.as_str()) {
+                Ok(credential) => get(world, &credential, call, visible),
+                Err(error) => vec![Err(error)],
+            },
+            _ => return Err(format!("call {number}: a user is missing, or one too many")),
+        };
         let took = (world.clock.elapsed() - start).as_secs_f64();
         world.sim.settle();
-        let _ = write!(visible, "{credential:?} {credential:#?} {results:?} {results:#?} ");
+        let _ = write!(visible, "{results:?} {results:#?} ");
         results.iter().filter_map(|result| result.as_ref().err()).for_each(|error| visible.push_str(&shown(error)));
         let in_call = |problem: String| format!("call {number}: {problem}");
         results.iter().try_for_each(|result| compare(call, world.start, result)).map_err(in_call)?;
@@ -119,7 +129,12 @@ fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), Str
     Ok(())
 }
 
-fn get(world: &World, credential: &dyn TokenCredential, call: &Call) -> Vec<TokenResult<AccessToken>> {
+fn get(
+    world: &World,
+    credential: &dyn TokenCredential,
+    call: &Call,
+    visible: &mut String,
+) -> Vec<TokenResult<AccessToken>> {
     let scopes: Vec<&str> = call.scopes.iter().map(String::as_str).collect();
     let mut options = TokenRequestOptions::new();
     if let Some(claims) = &call.claims {
@@ -135,7 +150,9 @@ fn get(world: &World, credential: &dyn TokenCredential, call: &Call) -> Vec<Toke
         options = options.with_context(CallContext::Chain);
     }
     let all = (0..call.callers).map(|_| credential.get_token(&scopes, Some(&options)));
-    world.sim.run(join_all(all))
+    let results = world.sim.run(join_all(all));
+    let _ = write!(visible, "{credential:?} {credential:#?} ");
+    results
 }
 
 fn compare(call: &Call, start: SystemTime, result: &TokenResult<AccessToken>) -> Result<(), String> {
@@ -200,6 +217,13 @@ pub(crate) fn compare_failure(expected: &Failure, error: &Error) -> Result<(), S
     if error.claims() != expected.claims.as_deref() {
         return Err(format!("the claims are {:?}, expected {:?}: {said}", error.claims(), expected.claims));
     }
+    if error.scopes() != expected.scopes {
+        return Err(format!("the scopes are {:?}, expected {:?}: {said}", error.scopes(), expected.scopes));
+    }
+    let challenge = identity_oauth::www_authenticate(error).unwrap_or_default();
+    if expected.www_authenticate.as_ref().is_some_and(|expected| *expected != challenge) {
+        return Err(format!("the challenge is {challenge:?}, expected {:?}: {said}", expected.www_authenticate));
+    }
     Ok(())
 }
 
@@ -242,6 +266,8 @@ fn compare_request(expected: &Asked, request: &Request) -> Result<(), String> {
     let body = request.body.as_ref().map(|body| body.expose());
     if let Some(expected) = &expected.form {
         compare_form(expected, body.unwrap_or_default())?;
+    } else if let Some(expected) = &expected.xml {
+        compare_xml(expected, body.unwrap_or_default())?;
     } else if body != expected.body.as_deref() {
         return Err(format!("{start:?} with body {body:?}, expected {:?}", expected.body));
     }
@@ -256,36 +282,6 @@ fn compare_request(expected: &Asked, request: &Request) -> Result<(), String> {
         return Err(format!("{start:?} with proxy, roots, server name {sent:?}, expected {wanted:?}"));
     }
     Ok(())
-}
-
-fn compare_form(expected: &BTreeMap<String, String>, body: &str) -> Result<(), String> {
-    let decode = |text: &str| {
-        let bytes = text.as_bytes();
-        let (mut at, mut out) = (0, Vec::new());
-        while let Some(&byte) = bytes.get(at) {
-            let escaped = (byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-            match escaped.map(|digits| u8::from_str_radix(digits, 16)) {
-                Some(Ok(byte)) => (at, out) = (at + 3, [out, vec![byte]].concat()),
-                Some(Err(_)) => return Err(format!("{text:?} is no form text")),
-                None => (at, out) = (at + 1, [out, vec![if byte == b'+' { b' ' } else { byte }]].concat()),
-            }
-        }
-        String::from_utf8(out).map_err(|_| format!("{text:?} is no form text"))
-    };
-    let mut sent = BTreeMap::new();
-    for pair in body.split('&') {
-        let (name, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is no pair"))?;
-        if sent.insert(decode(name)?, decode(value)?).is_some() {
-            return Err(format!("{name} was sent twice"));
-        }
-    }
-    let fits = |(name, value): (&String, &String)| {
-        sent.get(name).is_some_and(|sent| value == sent || value == "*" && !sent.is_empty())
-    };
-    if sent.len() == expected.len() && expected.iter().all(fits) {
-        return Ok(());
-    }
-    Err(format!("the form is {sent:?}, expected {expected:?}"))
 }
 
 /// The longest message of an error, in bytes: an excerpt of 1 KiB, and what is said about it.

@@ -25,6 +25,7 @@ pub(crate) fn advice(codes: &[u32]) -> Option<&'static str> {
         700027 => "the certificate or key is not one of the application's; upload the certificate to its registration, or use the one that is there",
         50012 | 5000811 | 50027 | 5002723 | 5002727 | 5002738 => "the assertion is malformed, or its signature does not fit; check which key signs it and that nothing changes it on its way",
         50013 => "the assertion does not fit: issuer, audience, signature or time are not what the service expects",
+        500131 => "the user's token is for another application; a service exchanges those that are for itself",
         700021 | 700023 => "the assertion was signed for something else; check its issuer, subject and audience",
         70021 | 70025 | 700211 | 700212 | 700213 => "no federated credential of the application has the assertion's issuer, subject and audience; compare them letter by letter, and with AKS identity bindings turn the proxy on",
         700222 | 700229 | 700236 => "this token of Entra ID cannot be exchanged; it has to be an application's or a managed identity's own, of this cloud and of a tenant that this one accepts",
@@ -32,7 +33,7 @@ pub(crate) fn advice(codes: &[u32]) -> Option<&'static str> {
         53000..=53011 | 530031..=530039 | 52001 | 700223 | 700238 => "a policy of the tenant forbids it; its administrator sees which in the sign-in log, by the correlation id",
         54005 => "the authorization code was redeemed before; each is good for one use: get a new one",
         50011 | 500112 | 500113 => "the redirect URI is none of the application's, or another than the code was asked for with",
-        501481 => "the code verifier does not fit the challenge that the code was asked for with",
+        501481 | 50148 => "the code verifier does not fit the challenge that the code was asked for with",
         9002325 => "the code was asked for with a challenge (PKCE); give its code verifier",
         50196 => "the same request came too often: this program asks in a loop; keep credentials and reuse them",
         90033 | 90012 => "the service has trouble of its own; try again later",
@@ -40,6 +41,10 @@ pub(crate) fn advice(codes: &[u32]) -> Option<&'static str> {
         50076 | 50078 | 50079 | 50074 | 50072 | 50158 => "more proof is needed from the person who signs in",
         50173 | 50132 | 50133 | 50089 | 700082 | 70008 | 70043 | 70044 => "what was remembered of the sign-in has expired or was revoked; sign in again",
         50126 => "user name or password is wrong",
+        50053 => "the account is locked after too many sign-ins with a wrong password, or the address they come from is blocked; try again later",
+        50055 => "the person's password has expired; they set a new one when they sign in interactively",
+        50056 => "the account has no password in this tenant; check the user name, or let the person sign in another way",
+        50057 => "the account is disabled; an administrator of the tenant can enable it",
         50034 => "the user does not exist in this tenant",
         _ => return None,
     }))
@@ -50,7 +55,7 @@ mod tests {
     use super::*;
 
     /// Codes, and a part of their advice that no other advice has.
-    const ROWS: [(&[u32], &str); 35] = [
+    const ROWS: [(&[u32], &str); 40] = [
         (&[7_000_215], "the client secret is wrong"),
         (&[7_000_222], "the client secret has expired"),
         (&[7_000_216, 7_000_218, 7_000_219], "use a credential that has one"),
@@ -70,6 +75,7 @@ mod tests {
         (&[700_027], "upload the certificate"),
         (&[50_012, 5_000_811, 50_027, 5_002_723, 5_002_727, 5_002_738], "nothing changes it on its way"),
         (&[50_013], "issuer, audience, signature or time"),
+        (&[500_131], "is for another application"),
         (&[700_021, 700_023], "was signed for something else"),
         (&[70_021, 70_025, 700_211, 700_212, 700_213], "no federated credential"),
         (
@@ -84,7 +90,7 @@ mod tests {
         (&[100_007], "regional endpoints are not for"),
         (&[54_005], "was redeemed before"),
         (&[50_011, 500_112, 500_113], "the redirect URI is none"),
-        (&[501_481], "the code verifier does not fit"),
+        (&[501_481, 50_148], "the code verifier does not fit"),
         (&[9_002_325], "give its code verifier"),
         (&[50_196], "asks in a loop"),
         (&[90_033, 90_012], "trouble of its own"),
@@ -92,6 +98,10 @@ mod tests {
         (&[50_076, 50_078, 50_079, 50_074, 50_072, 50_158], "more proof is needed"),
         (&[50_173, 50_132, 50_133, 50_089, 700_082, 70_008, 70_043, 70_044], "sign in again"),
         (&[50_126], "user name or password"),
+        (&[50_053], "the account is locked"),
+        (&[50_055], "password has expired"),
+        (&[50_056], "has no password"),
+        (&[50_057], "the account is disabled"),
         (&[50_034], "the user does not exist"),
     ];
 

@@ -1,6 +1,6 @@
 //! The harness itself must be able to fail: each expectation is broken once.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use identity_core::{
     Error, ErrorKind,
@@ -8,6 +8,7 @@ use identity_core::{
 };
 
 use crate::{
+    bodies::compare_xml,
     case::{Failure, Folder},
     root,
     run::{compare_failure, proofs, run},
@@ -150,6 +151,41 @@ fn files_and_ways_of_proofs_matter() {
 }
 
 #[test]
+fn what_a_person_is_asked_for_is_noticed() {
+    const REQUIRED: &str = "on-behalf-of-challenge";
+    fails(REQUIRED, "the scopes are", |folder| folder.case.calls[0].failure.as_mut().unwrap().scopes.clear());
+    for (name, other) in [(REQUIRED, ""), ("on-behalf-of-7000215", "Bearer error=\"invalid_token\"")] {
+        fails(name, "the challenge is", |folder| {
+            folder.case.calls[0].failure.as_mut().unwrap().www_authenticate = Some(other.to_owned());
+        });
+    }
+    const USERS: &str = "on-behalf-of-two-users";
+    fails(USERS, "the token is", |folder| folder.case.calls[2].user_assertion = Some("bob-SECRET-1".to_owned()));
+    fails(USERS, "a user is missing", |folder| folder.case.calls[2].user_assertion = None);
+    fails("on-behalf-of", "one too many", |folder| folder.case.calls[0].user_assertion = Some("other".to_owned()));
+}
+
+#[test]
+fn wrong_xml_is_noticed() {
+    const FEDERATED: &str = "username-password-federated";
+    let xml = |folder: &mut Folder, name: &str, value: Option<&str>| {
+        let xml = folder.case.requests[2].xml.as_mut().unwrap();
+        match value {
+            Some(value) => xml.insert(name.to_owned(), value.to_owned()),
+            None => xml.remove(name),
+        };
+    };
+    fails(FEDERATED, "the XML is", |folder| xml(folder, "Header/To", Some("https://sts.contoso.com/")));
+    fails(FEDERATED, "the XML is", |folder| xml(folder, "Header/To", None));
+    fails(FEDERATED, "the XML is", |folder| xml(folder, "Header/From", Some("*")));
+    for (body, says) in [("<a><b>1</b><b>2</b></a>", "b was sent twice"), ("<a>", "no XML"), ("", "no XML")] {
+        assert!(compare_xml(&BTreeMap::new(), body).unwrap_err().contains(says), "{body}");
+    }
+    let expected = BTreeMap::from([("b/c".to_owned(), "1".to_owned()), ("d".to_owned(), String::new())]);
+    compare_xml(&expected, "<a><d/><b>\n<c>1</c></b></a>").unwrap();
+}
+
+#[test]
 fn a_long_message_is_noticed() {
     let expected = load(FAILURE).case.calls[0].failure.clone().unwrap();
     let long = Error::new(ErrorKind::Protocol, "x".repeat(2049));
@@ -176,6 +212,12 @@ fn a_secret_that_shows_is_noticed() {
         ("github-actions", "request-SECRET-0"),
         ("github-actions", "assertion-SECRET-1"),
         ("github-actions-token-appears-later", "request-SECRET-1"),
+        ("authorization-code-verifier", "code-SECRET-1"),
+        ("authorization-code-verifier", "verifier-SECRET-1.of_43~characters-or-more-0"),
+        ("on-behalf-of", "user-SECRET-1"),
+        ("on-behalf-of", "refresh-SECRET-1"),
+        ("on-behalf-of-two-users", "bob-SECRET-1"),
+        ("username-password", "password-SECRET-1"),
         ("workload-identity", "assertion-SECRET-1"),
         ("workload-identity-file-bom", "assertion-SECRET-1"),
         ("workload-identity-file-rotated", "assertion-SECRET-2"),
@@ -190,5 +232,7 @@ fn a_secret_that_shows_is_noticed() {
     // What was sent is known from the requests.
     let mut request = Request::new(Method::Post, "https://x/").header("authorization", "Bearer hush-1");
     request.body = Some("client_id=x&client_assertion=head.hush-2.hush-3".into());
-    assert_eq!(proofs(&[(Duration::ZERO, request)]), ["hush-1", "head.hush-2.hush-3", "hush-2", "hush-3"]);
+    assert_eq!(proofs(&[(Duration::ZERO, request.clone())]), ["hush-1", "head.hush-2.hush-3", "hush-2", "hush-3"]);
+    request.body = Some("assertion=of-a-user&scope=x".into());
+    assert_eq!(proofs(&[(Duration::ZERO, request)]), ["hush-1", "of-a-user"]);
 }

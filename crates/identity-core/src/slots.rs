@@ -55,16 +55,9 @@ pub(crate) struct Slots(Mutex<Queue>);
 #[derive(Default)]
 struct Queue {
     free: usize,
-    /// By their ids, ascending: whoever comes stands at the end. Thousands may go at a time, when an endpoint is silent.
     waiting: VecDeque<(u64, Waker)>,
     granted: Vec<u64>,
     next_id: u64,
-}
-
-impl Queue {
-    fn position(&self, id: u64) -> Option<usize> {
-        self.waiting.binary_search_by_key(&id, |(waiting, _)| *waiting).ok()
-    }
 }
 
 impl Slots {
@@ -120,7 +113,7 @@ impl Future for Acquire<'_> {
                     self.id = None;
                     return Poll::Ready(());
                 }
-                if let Some((_, waker)) = queue.position(id).and_then(|at| queue.waiting.get_mut(at)) {
+                if let Some((_, waker)) = queue.waiting.iter_mut().find(|(waiting, _)| *waiting == id) {
                     waker.clone_from(cx.waker());
                 }
             }
@@ -133,9 +126,13 @@ impl Drop for Acquire<'_> {
     fn drop(&mut self) {
         let Some(id) = self.id else { return };
         let mut queue = lock(&self.slots.0);
-        if let Some(at) = queue.position(id) {
-            queue.waiting.remove(at);
-        } else if let Some(at) = queue.granted.iter().position(|&granted| granted == id) {
+        // Thousands may go at a time, when an endpoint is silent, mostly in the order in which they came.
+        if queue.waiting.front().is_some_and(|(waiting, _)| *waiting == id) {
+            queue.waiting.pop_front();
+            return;
+        }
+        queue.waiting.retain(|(waiting, _)| *waiting != id);
+        if let Some(at) = queue.granted.iter().position(|&granted| granted == id) {
             queue.granted.swap_remove(at);
             drop(queue);
             self.slots.release();

@@ -39,4 +39,4 @@ fn root() -> PathBuf {
 }
 
 /// How many cases there were when this was last looked at: none gets lost unseen.
-const LEAST: usize = 873;
+const LEAST: usize = 876;

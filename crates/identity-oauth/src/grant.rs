@@ -125,8 +125,14 @@ pub(crate) fn scope(scopes: &[String], is_user: bool) -> String {
     if !is_user {
         return scopes.join(" ");
     }
-    let mut all: Vec<&str> = scopes.iter().map(String::as_str).chain(["offline_access", "openid", "profile"]).collect();
-    all.sort_unstable();
-    all.dedup();
-    all.join(" ")
+    let mut all = String::new();
+    let mut last = "";
+    // Sorted, each once. They are few, and a sort from std would be 4 KB.
+    let more = || scopes.iter().map(String::as_str).chain(["offline_access", "openid", "profile"]);
+    while let Some(next) = more().filter(|scope| *scope > last).min() {
+        all.push_str(if last.is_empty() { "" } else { " " });
+        all.push_str(next);
+        last = next;
+    }
+    all
 }

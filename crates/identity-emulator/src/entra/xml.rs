@@ -64,7 +64,7 @@ pub(crate) fn parse(text: &str) -> Option<Element> {
                 return None;
             }
             let (tag, is_empty) = tag.strip_suffix('/').map_or((tag, false), |tag| (tag, true));
-            let opened = Open::new(tag, open.last())?;
+            let opened = Open::new(tag, &open)?;
             if is_empty {
                 close(opened, &mut open, &mut root)?;
             } else {
@@ -81,29 +81,32 @@ struct Open {
     /// The name with its prefix.
     tag: String,
     element: Element,
-    /// The prefixes that mean something in it.
+    /// The prefixes that it declares.
     namespaces: Vec<(String, String)>,
 }
 
 impl Open {
-    fn new(text: &str, parent: Option<&Self>) -> Option<Self> {
+    /// The element of that tag, in those that are open.
+    fn new(text: &str, open: &[Self]) -> Option<Self> {
         let end = text.find(is_space).unwrap_or(text.len());
-        let (tag, attributes) = text.split_at_checked(end)?;
-        let mut namespaces = parent.map_or_else(Vec::new, |parent| parent.namespaces.clone());
-        for (name, value) in self::attributes(attributes)? {
-            match name.split_once(':') {
-                None if name == "xmlns" => namespaces.push((String::new(), value)),
-                Some(("xmlns", prefix)) if is_name(prefix) && !value.is_empty() => {
-                    namespaces.push((prefix.to_owned(), value));
-                }
+        let (tag, rest) = text.split_at_checked(end)?;
+        let mut namespaces = Vec::new();
+        for (name, value) in attributes(rest)? {
+            match name.split_once(':').unwrap_or(("", name)) {
+                ("", "xmlns") => namespaces.push((String::new(), value)),
+                ("xmlns", _) if value.is_empty() => return None,
+                ("xmlns", prefix) => namespaces.push((prefix.to_owned(), value)),
                 _ => {}
             }
         }
+        // They stay where they are declared: a copy for each element would be many.
+        let outer = open.iter().rev().flat_map(|outer| outer.namespaces.iter().rev());
         let (prefix, name) = tag.split_once(':').unwrap_or(("", tag));
         if !is_name(name) || (!prefix.is_empty() && !is_name(prefix)) {
             return None;
         }
-        let bound = namespaces.iter().rev().find(|(known, _)| known == prefix).map(|(_, namespace)| namespace.clone());
+        let mut declared = namespaces.iter().rev().chain(outer);
+        let bound = declared.find(|(known, _)| known == prefix).map(|(_, namespace)| namespace.clone());
         let namespace = if prefix.is_empty() { bound.unwrap_or_default() } else { bound? };
         let element = Element { namespace, name: name.to_owned(), ..Element::default() };
         Some(Self { tag: tag.to_owned(), element, namespaces })
@@ -231,6 +234,14 @@ mod tests {
         assert_eq!(root.find(&[("urn:e", "c")]).unwrap().text, "<&");
         assert_eq!(root.child("", "d").unwrap().children, []);
         assert!(root.child("urn:a", "c").is_none());
+    }
+
+    #[test]
+    fn what_is_declared_for_many_elements_is_kept_once() {
+        let declared: String = (0..1_600).map(|number| format!(" xmlns:n{number}='u'")).collect();
+        let text = format!("<a{declared}>{}</a>", "<b/>".repeat(9_000));
+        assert!(text.len() < crate::server::MAX_BODY);
+        assert_eq!(parse(&text).unwrap().children.len(), 9_000);
     }
 
     #[test]

@@ -66,7 +66,7 @@
 //!
 //! The grants are `client_credentials`, `authorization_code`, `refresh_token`, `password`, on-behalf-of (`jwt-bearer`) and those
 //! for SAML assertions (`saml1_1-bearer`, `saml2-bearer`); AD FS has the first only. An assertion is not signed: it is one that
-//! this AD FS has given, to the last byte, or none. Device codes are answered with 501: it does not play them yet. A client shows
+//! this AD FS has given, to the last letter of what it says, or none. Device codes are answered with 501: it does not play them yet. A client shows
 //! who it is by a secret, in the form or in a header, by an
 //! assertion that one of its certificates signs (RS256 to PS512), or by a token of an issuer that it trusts; a public client by
 //! nothing, and by a code verifier where it redeems a code. What is known

@@ -254,7 +254,7 @@ fn only_what_the_server_has_given_is_an_assertion() {
     let good = ask.assertion(&emulator);
     let text = String::from_utf8(common::decode_base64_url(&good)).unwrap();
     let forged = base64(text.replace("katherine", "ada").as_bytes(), true);
-    let shifted = base64(format!("{text} ").as_bytes(), true);
+    let shifted = base64(text.replace("</", " </").as_bytes(), true);
     for assertion in ["nonsense!", "AAAA", "_w", &forged, &shifted] {
         assert_eq!(outcome(&redeem(&emulator, SAML_1, assertion, &[])).2, 50_008, "{assertion}");
     }
@@ -323,6 +323,48 @@ fn requests_for_assertions_are_refused_as_ad_fs_does() {
         }
         let header = [("Content-Type", "application/soap+xml"), ("SOAPAction", other.action.as_str())];
         assert_eq!(fault(&post(&emulator, good.path, &header, &text)).0, "ActionNotSupported");
+    }
+}
+
+/// The same document with attributes in another order, other quotes and no empty tags, as MSAL for Java writes it anew.
+fn rewritten(text: &str) -> String {
+    let tags = text.split_inclusive('>').map(|part| {
+        let Some((before, tag)) = part.split_once('<').filter(|(_, tag)| tag.contains("=\"")) else {
+            return part.to_owned();
+        };
+        let inner = tag.trim_end_matches('>');
+        let (inner, is_empty) = inner.strip_suffix('/').map_or((inner, false), |inner| (inner, true));
+        let (name, attributes) = inner.split_once(' ').unwrap();
+        let mut attributes: Vec<&str> = attributes.trim_end_matches('"').split("\" ").collect();
+        attributes.sort_unstable_by_key(|attribute| (!attribute.starts_with("xmlns"), *attribute));
+        let attributes: String =
+            attributes.iter().map(|attribute| format!(" {}'", attribute.replace('"', "'"))).collect();
+        format!("{before}<{name}{attributes}>{}", if is_empty { format!("</{name}>") } else { String::new() })
+    });
+    tags.collect()
+}
+
+#[test]
+fn an_assertion_is_what_it_says_however_it_is_written() {
+    let emulator = builder().start_in_background().unwrap();
+    let first = Ask::new(&emulator, true);
+    let second = Ask { token: "urn:oasis:names:tc:SAML:2.0:assertion", ..first.clone() };
+    for (ask, grant) in [(first, SAML_1), (second, SAML_2)] {
+        let given = String::from_utf8(common::decode_base64_url(&ask.assertion(&emulator))).unwrap();
+        let again = rewritten(&given);
+        assert_ne!(given, again);
+        let answer = redeem(&emulator, grant, &base64(again.as_bytes(), true), &[]);
+        assert_eq!(answer.status, 200, "{again}\n{answer:?}");
+        for changed in [
+            again.replace("katherine", "katherine "),
+            again.replace("NotOnOrAfter='2", "NotOnOrAfter='3"),
+            again.replace(" NotBefore=", " More='' NotBefore="),
+            again.replace("urn:oasis:names:tc:SAML", "urn:other"),
+        ] {
+            assert_ne!(changed, again);
+            let answer = redeem(&emulator, grant, &base64(changed.as_bytes(), true), &[]);
+            assert_eq!(outcome(&answer).2, 50_008, "{changed}");
+        }
     }
 }
 

@@ -107,7 +107,7 @@ impl Message<'_> {
     }
 
     fn id(&self) -> &str {
-        self.header(soap::ADDRESSING, "MessageID").map_or("", |id| id.text.as_str())
+        self.header(soap::ADDRESSING, "MessageID").map_or("", Element::text)
     }
 
     /// The answer, an assertion in it.
@@ -143,14 +143,15 @@ impl Message<'_> {
             )
         };
         let kept = Saml { user: user.object_id.clone(), expires, is_version_2 };
-        lock(&self.shared.grants).assertions.put(sha256_hex(&assertion), kept);
+        let name = name_of(&assertion).ok_or(Fault::Failed)?;
+        lock(&self.shared.grants).assertions.put(name, kept);
         let kind = if is_version_2 { SAML_2 } else { SAML_1 };
         Ok(self.trust.response(self.id(), &from, &to, AUDIENCE, kind, &assertion))
     }
 
     /// Whether it is for this endpoint.
     fn addressed(&self) -> Result<(), Fault> {
-        let text = |name: &str| self.header(soap::ADDRESSING, name).map_or("", |element| element.text.as_str());
+        let text = |name: &str| self.header(soap::ADDRESSING, name).map_or("", Element::text);
         let action = text("Action");
         let header = self.request.header("soapaction").map(|action| action.trim_matches('"'));
         if action != self.trust.action() || header.is_some_and(|header| header != action) {
@@ -169,7 +170,7 @@ impl Message<'_> {
         let security = self.header(soap::SECURITY, "Security").ok_or(Fault::Security)?;
         let stamp = |name: &str| {
             let element = security.find(&[(soap::UTILITY, "Timestamp"), (soap::UTILITY, name)])?;
-            soap::seconds(&element.text)
+            soap::seconds(element.text())
         };
         let (created, expires) = stamp("Created").zip(stamp("Expires")).ok_or(Fault::Security)?;
         let now = epoch_seconds(self.shared.now(self.request.source));
@@ -178,8 +179,8 @@ impl Message<'_> {
         }
         let part = |name: &str| security.find(&[(soap::SECURITY, "UsernameToken"), (soap::SECURITY, name)]);
         let (name, password) = part("Username").zip(part("Password")).ok_or(Fault::Security)?;
-        let user = directory.user(&name.text).filter(|user| user.federated && !user.disabled);
-        let is_right = |user: &&User| user.has_password(&password.text) && !user.must_change_password;
+        let user = directory.user(name.text()).filter(|user| user.federated && !user.disabled);
+        let is_right = |user: &&User| user.has_password(password.text()) && !user.must_change_password;
         user.filter(is_right).ok_or(Fault::Credentials)
     }
 
@@ -188,13 +189,13 @@ impl Message<'_> {
         let space = self.trust.namespace();
         let body = self.envelope.find(&[(soap::ENVELOPE, "Body"), (space, "RequestSecurityToken")]);
         let body = body.ok_or(Fault::Request)?;
-        let text = |name: &str| body.child(space, name).map(|element| element.text.as_str());
+        let text = |name: &str| body.child(space, name).map(Element::text);
         let audience = body.find(&[
             (soap::POLICY, "AppliesTo"),
             (soap::ADDRESSING, "EndpointReference"),
             (soap::ADDRESSING, "Address"),
         ]);
-        if audience.map(|address| address.text.as_str()) != Some(AUDIENCE) {
+        if audience.map(Element::text) != Some(AUDIENCE) {
             return Err(Fault::Scope);
         }
         let (request, key) = self.trust.request_and_key();
@@ -207,6 +208,11 @@ impl Message<'_> {
             Some(_) => Err(Fault::Request),
         }
     }
+}
+
+/// By what an assertion is known again, however a client writes the XML; `None` if it is none.
+pub(crate) fn name_of(assertion: &str) -> Option<String> {
+    Some(sha256_hex(&xml::parse(assertion)?.canonical()))
 }
 
 fn time(seconds: i64) -> String {

@@ -12,7 +12,7 @@ pub(crate) struct Grants {
     pub(crate) codes: Kept<Code>,
     pub(crate) refresh_tokens: Kept<RefreshToken>,
     pub(crate) steps: Kept<Step>,
-    /// By the SHA-256 of the assertion.
+    /// By the SHA-256 of what the assertion says.
     pub(crate) assertions: Kept<Saml>,
 }
 

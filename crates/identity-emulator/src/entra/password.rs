@@ -2,6 +2,7 @@
 
 use crate::directory::User;
 use crate::endpoints::Refusal;
+use crate::entra::adfs::name_of;
 use crate::entra::client::Client;
 use crate::entra::delegated::Wanted;
 use crate::entra::discovery::own_host;
@@ -14,7 +15,6 @@ use crate::lock;
 use crate::record::Request;
 use crate::shared::Shared;
 use crate::text::{decode_base64, epoch_seconds};
-use crate::token::sha256_hex;
 
 pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form: &Form) -> Result<Issue, Refusal> {
     let (name, password) = (form.required("username")?, form.required("password")?);
@@ -40,7 +40,8 @@ pub(crate) fn issue_for_assertion(
         let text = decode_base64(encoded).and_then(|bytes| String::from_utf8(bytes).ok());
         let text = text.ok_or_else(|| invalid("The assertion is no text in base64."))?;
         // It is not signed: it is what it was when it was given, or it is none.
-        let found = lock(&shared.grants).assertions.get(&sha256_hex(&text)).cloned();
+        let name = name_of(&text).ok_or_else(|| invalid("The assertion is no XML."))?;
+        let found = lock(&shared.grants).assertions.get(&name).cloned();
         let found = found.ok_or_else(|| invalid("The federation server has not issued it."))?;
         if found.is_version_2 != is_version_2 {
             return Err(invalid("It is of another version than the grant."));

@@ -1,18 +1,42 @@
 //! Reads XML, as much of it as SOAP messages need, and nothing that could do harm: no DTD, no entities of its own.
 
+use std::fmt::Write as _;
+
 /// An element, taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Element {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) children: Vec<Self>,
-    /// What is directly in it, white space at both ends cut off once it is whole.
-    pub(crate) text: String,
+    /// Namespace, name and value of each attribute, in this order; declarations of namespaces are none.
+    attributes: Vec<(String, String, String)>,
+    /// What is directly in it.
+    pub(crate) content: String,
 }
 
 impl Element {
     pub(crate) fn is(&self, namespace: &str, name: &str) -> bool {
         self.namespace == namespace && self.name == name
+    }
+
+    /// What is directly in it, without white space at both ends.
+    pub(crate) fn text(&self) -> &str {
+        self.content.trim()
+    }
+
+    /// The same text for all documents that say the same, however they write it.
+    pub(crate) fn canonical(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) {
+        let Self { namespace, name, children, attributes, content } = self;
+        // Writing to a string cannot fail.
+        let _ = write!(out, "({namespace:?} {name:?} {attributes:?} {content:?}");
+        children.iter().for_each(|child| child.write(out));
+        out.push(')');
     }
 
     /// The only child of that name.
@@ -40,7 +64,7 @@ pub(crate) fn parse(text: &str) -> Option<Element> {
             let end = rest.find('<').unwrap_or(rest.len());
             let (content, after) = rest.split_at_checked(end)?;
             match open.last_mut() {
-                Some(parent) => parent.element.text.push_str(&unescape(content)?),
+                Some(parent) => parent.element.content.push_str(&unescape(content)?),
                 None if content.trim().is_empty() => {}
                 None => return None,
             }
@@ -51,7 +75,7 @@ pub(crate) fn parse(text: &str) -> Option<Element> {
             comment.split_once("-->")?.1
         } else if let Some(data) = markup.strip_prefix("![CDATA[") {
             let (content, after) = data.split_once("]]>")?;
-            open.last_mut()?.element.text.push_str(content);
+            open.last_mut()?.element.content.push_str(content);
             after
         } else if let Some(end) = markup.strip_prefix('/') {
             let (name, after) = end.split_once('>')?;
@@ -90,31 +114,39 @@ impl Open {
     fn new(text: &str, open: &[Self]) -> Option<Self> {
         let end = text.find(is_space).unwrap_or(text.len());
         let (tag, rest) = text.split_at_checked(end)?;
-        let mut namespaces = Vec::new();
-        for (name, value) in attributes(rest)? {
+        let (mut namespaces, mut attributes) = (Vec::new(), Vec::new());
+        for (name, value) in self::attributes(rest)? {
             match name.split_once(':').unwrap_or(("", name)) {
                 ("", "xmlns") => namespaces.push((String::new(), value)),
                 ("xmlns", _) if value.is_empty() => return None,
                 ("xmlns", prefix) => namespaces.push((prefix.to_owned(), value)),
-                _ => {}
+                (prefix, name) => attributes.push((prefix, name, value)),
             }
         }
         // They stay where they are declared: a copy for each element would be many.
         let outer = open.iter().rev().flat_map(|outer| outer.namespaces.iter().rev());
+        let declared = namespaces.iter().rev().chain(outer);
+        let bound = |prefix: &str| match prefix {
+            "xml" => Some(XML.to_owned()),
+            _ => declared.clone().find(|(known, _)| known == prefix).map(|(_, namespace)| namespace.clone()),
+        };
         let (prefix, name) = tag.split_once(':').unwrap_or(("", tag));
         if !is_name(name) || (!prefix.is_empty() && !is_name(prefix)) {
             return None;
         }
-        let mut declared = namespaces.iter().rev().chain(outer);
-        let bound = declared.find(|(known, _)| known == prefix).map(|(_, namespace)| namespace.clone());
-        let namespace = if prefix.is_empty() { bound.unwrap_or_default() } else { bound? };
-        let element = Element { namespace, name: name.to_owned(), ..Element::default() };
+        let namespace = if prefix.is_empty() { bound("").unwrap_or_default() } else { bound(prefix)? };
+        let resolved = attributes.into_iter().map(|(prefix, name, value)| {
+            let namespace = if prefix.is_empty() { String::new() } else { bound(prefix)? };
+            Some((namespace, name.to_owned(), value))
+        });
+        let mut attributes: Vec<_> = resolved.collect::<Option<_>>()?;
+        attributes.sort();
+        let element = Element { namespace, name: name.to_owned(), attributes, ..Element::default() };
         Some(Self { tag: tag.to_owned(), element, namespaces })
     }
 }
 
-fn close(mut closed: Open, open: &mut [Open], root: &mut Option<Element>) -> Option<()> {
-    closed.element.text = closed.element.text.trim().to_owned();
+fn close(closed: Open, open: &mut [Open], root: &mut Option<Element>) -> Option<()> {
     match open.last_mut() {
         Some(parent) => parent.element.children.push(closed.element),
         None if root.is_none() => *root = Some(closed.element),
@@ -214,6 +246,8 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
+/// What the prefix `xml` always means.
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// How deep elements may be nested: a SOAP message needs eight levels.
 const MAX_DEPTH: usize = 32;
 
@@ -230,8 +264,8 @@ mod tests {
         )
         .unwrap();
         assert!(root.is("urn:a", "r"));
-        assert_eq!(root.child("urn:d", "b").unwrap().text, "1 <AB");
-        assert_eq!(root.find(&[("urn:e", "c")]).unwrap().text, "<&");
+        assert_eq!(root.child("urn:d", "b").unwrap().content, "1 <AB");
+        assert_eq!(root.find(&[("urn:e", "c")]).unwrap().content, "<&");
         assert_eq!(root.child("", "d").unwrap().children, []);
         assert!(root.child("urn:a", "c").is_none());
     }

@@ -326,6 +326,18 @@ fn requests_for_assertions_are_refused_as_ad_fs_does() {
     }
 }
 
+#[test]
+fn a_password_counts_to_its_last_space() {
+    let emulator =
+        builder().user(User::new("odd@adfs.contoso.example", " a b ").federated()).start_in_background().unwrap();
+    let good = Ask::new(&emulator, true);
+    for password in [format!("{USER_PASSWORD} "), format!("\n{USER_PASSWORD}")] {
+        assert_eq!(fault(&Ask { password, ..good.clone() }.send(&emulator)).0, "FailedAuthentication");
+    }
+    let odd = Ask { user: "odd@adfs.contoso.example".to_owned(), password: " a b ".to_owned(), ..good };
+    assert_eq!(odd.send(&emulator).status, 200);
+}
+
 /// The same document with attributes in another order, other quotes and no empty tags, as MSAL for Java writes it anew.
 fn rewritten(text: &str) -> String {
     let tags = text.split_inclusive('>').map(|part| {

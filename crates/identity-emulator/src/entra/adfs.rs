@@ -180,7 +180,7 @@ impl Message<'_> {
         let part = |name: &str| security.find(&[(soap::SECURITY, "UsernameToken"), (soap::SECURITY, name)]);
         let (name, password) = part("Username").zip(part("Password")).ok_or(Fault::Security)?;
         let user = directory.user(name.text()).filter(|user| user.federated && !user.disabled);
-        let is_right = |user: &&User| user.has_password(password.text()) && !user.must_change_password;
+        let is_right = |user: &&User| user.has_password(&password.content) && !user.must_change_password;
         user.filter(is_right).ok_or(Fault::Credentials)
     }
 

@@ -381,6 +381,25 @@ fn an_assertion_is_what_it_says_however_it_is_written() {
 }
 
 #[test]
+fn a_header_that_must_be_understood_is_understood_or_the_message_refused() {
+    let emulator = builder().start_in_background().unwrap();
+    let ask = Ask::new(&emulator, true);
+    let with = |flag: &str| {
+        let header = format!("<x:Sequence xmlns:x='urn:x' {flag}>1</x:Sequence></s:Header>");
+        ask.send_text(&emulator, &ask.envelope().replace("</s:Header>", &header))
+    };
+    for flag in ["", "s:mustUnderstand='0'", "s:mustUnderstand='false'", "mustUnderstand='1'"] {
+        assert_eq!(with(flag).status, 200, "{flag}");
+    }
+    for flag in ["s:mustUnderstand='1'", "s:mustUnderstand='true'"] {
+        let answer = with(flag);
+        assert_eq!(answer.status, 500, "{flag}");
+        assert!(answer.text().contains("<s:Code><s:Value>s:MustUnderstand</s:Value></s:Code>"), "{}", answer.text());
+        assert!(answer.text().contains("&#39;Sequence&#39; from the namespace &#39;urn:x&#39;"), "{}", answer.text());
+    }
+}
+
+#[test]
 fn what_is_no_message_is_not_looked_at() {
     let emulator = builder().start_in_background().unwrap();
     let ask = Ask::new(&emulator, true);

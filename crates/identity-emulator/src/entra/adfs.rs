@@ -112,6 +112,7 @@ impl Message<'_> {
 
     /// The answer, an assertion in it.
     fn assertion(&self, directory: &Directory) -> Result<String, Fault> {
+        self.understood()?;
         self.addressed()?;
         let user = self.user(directory)?;
         let is_version_2 = self.asked()?;
@@ -147,6 +148,20 @@ impl Message<'_> {
         lock(&self.shared.grants).assertions.put(name, kept);
         let kind = if is_version_2 { SAML_2 } else { SAML_1 };
         Ok(self.trust.response(self.id(), &from, &to, AUDIENCE, kind, &assertion))
+    }
+
+    /// Whether there is no header that a server must understand and this one does not (SOAP 1.2, part 1, section 5.2.3).
+    fn understood(&self) -> Result<(), Fault> {
+        let headers = self.envelope.child(soap::ENVELOPE, "Header").map_or(&[][..], |header| &header.children);
+        let is_known = |header: &&Element| {
+            header.namespace == soap::ADDRESSING
+                || header.is(soap::SECURITY, "Security")
+                || !matches!(header.attribute(soap::ENVELOPE, "mustUnderstand"), Some("1" | "true"))
+        };
+        match headers.iter().find(|header| !is_known(header)) {
+            None => Ok(()),
+            Some(header) => Err(Fault::Header(header.name.clone(), header.namespace.clone())),
+        }
     }
 
     /// Whether it is for this endpoint.

@@ -90,6 +90,8 @@ pub(crate) enum Fault {
     To(String),
     /// The assertion would be for somebody unknown.
     Scope,
+    /// This header, of this namespace, has to be understood.
+    Header(String, String),
     /// Something else is asked for.
     Request,
     /// The server cannot.
@@ -103,6 +105,13 @@ impl Fault {
         let addressing = |name: &str| format!("<s:Value>a:{name}</s:Value>");
         let trust = |name: &str| format!("<s:Value xmlns:a=\"{}\">a:{name}</s:Value>", Trust::V13.namespace());
         let (subcode, reason) = match self {
+            Self::Header(name, namespace) => {
+                let reason = format!(
+                    "The header '{name}' from the namespace '{namespace}' was not understood by the recipient of this message, causing \
+                     the message to not be processed."
+                );
+                return fault("MustUnderstand", "", &reason, relates_to);
+            }
             Self::Credentials => (
                 security("FailedAuthentication"),
                 "ID3242: The security token could not be authenticated or authorized.".to_owned(),
@@ -130,13 +139,16 @@ impl Fault {
             Self::Request => (trust("InvalidRequest"), "ID3035: The request was not valid or is malformed.".to_owned()),
             Self::Failed => (trust("RequestFailed"), "MSIS3127: The specified request failed.".to_owned()),
         };
-        let body = format!(
-            "<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode>{subcode}</s:Subcode></s:Code><s:Reason><s:Text xml:lang=\"en-US\">{}\
-             </s:Text></s:Reason></s:Fault>",
-            escape(&reason)
-        );
-        envelope("http://www.w3.org/2005/08/addressing/soap/fault", relates_to, &body)
+        fault("Sender", &format!("<s:Subcode>{subcode}</s:Subcode>"), &reason, relates_to)
     }
+}
+
+fn fault(code: &str, subcode: &str, reason: &str, relates_to: &str) -> String {
+    let body = format!(
+        "<s:Fault><s:Code><s:Value>s:{code}</s:Value>{subcode}</s:Code><s:Reason><s:Text xml:lang=\"en-US\">{}</s:Text></s:Reason></s:Fault>",
+        escape(reason)
+    );
+    envelope("http://www.w3.org/2005/08/addressing/soap/fault", relates_to, &body)
 }
 
 fn envelope(action: &str, relates_to: &str, body: &str) -> String {

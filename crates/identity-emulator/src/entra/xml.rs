@@ -24,6 +24,11 @@ impl Element {
         self.content.trim()
     }
 
+    pub(crate) fn attribute(&self, namespace: &str, name: &str) -> Option<&str> {
+        let mut found = self.attributes.iter().filter(|(space, other, _)| space == namespace && other == name);
+        found.next().map(|(_, _, value)| value.as_str())
+    }
+
     /// The same text for all documents that say the same, however they write it.
     pub(crate) fn canonical(&self) -> String {
         let mut out = String::new();

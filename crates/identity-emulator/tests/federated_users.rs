@@ -287,6 +287,7 @@ fn requests_for_assertions_are_refused_as_ad_fs_does() {
             (Ask { created: time(now - 1_000), expires: time(now - 400), ..good.clone() }, "InvalidSecurity"),
             (Ask { created: time(now + 400), expires: time(now + 1_000), ..good.clone() }, "InvalidSecurity"),
             (Ask { created: time(now), expires: time(now), ..good.clone() }, "InvalidSecurity"),
+            (Ask { created: time(now - 700), ..good.clone() }, "InvalidSecurity"),
             (Ask { created: "now".to_owned(), ..good.clone() }, "InvalidSecurity"),
             (Ask { action: other.action.clone(), ..good.clone() }, "ActionNotSupported"),
             (Ask { action: "<".replace('<', "&lt;x"), ..good.clone() }, "ActionNotSupported"),

@@ -189,7 +189,8 @@ impl Message<'_> {
         };
         let (created, expires) = stamp("Created").zip(stamp("Expires")).ok_or(Fault::Security)?;
         let now = epoch_seconds(self.shared.now(self.request.source));
-        if created >= expires || created.saturating_sub(SKEW_SECS) > now || now >= expires.saturating_add(SKEW_SECS) {
+        let is_stale = now >= expires.min(created.saturating_add(FRESH_SECS)).saturating_add(SKEW_SECS);
+        if created >= expires || created.saturating_sub(SKEW_SECS) > now || is_stale {
             return Err(Fault::Security);
         }
         let part = |name: &str| security.find(&[(soap::SECURITY, "UsernameToken"), (soap::SECURITY, name)]);
@@ -248,5 +249,9 @@ const PROFILE_1: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-pro
 const PROFILE_2: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLV2.0";
 /// How long an assertion is good, in seconds: an hour, as AD FS has it.
 const LIFETIME_SECS: i64 = 3_600;
+/// How long a message is good whatever it says, in seconds.
+///
+/// Source: the default of WCF, on which AD FS is built (`LocalServiceSecuritySettings.TimestampValidityDuration`, learn.microsoft.com).
+const FRESH_SECS: i64 = 300;
 /// How wrong the clocks may be, in seconds.
 const SKEW_SECS: i64 = 300;

@@ -241,6 +241,7 @@ fn what_the_application_did_wrong_it_is_told() {
         (&[("scope", "https://storage.azure.com/Files.Read")], "invalid_client", "AADSTS650053"),
         (&[("scope", "https://unknown.example/.default")], "invalid_resource", "AADSTS500011"),
         (&[("client_id", id)], "consent_required", "AADSTS65001"),
+        (&[("client_id", id), ("scope", "openid profile")], "consent_required", "AADSTS65001"),
         (&[("code_challenge_method", "plain")], "invalid_request", "AADSTS90100"),
         (&[("code_challenge_method", "-")], "invalid_request", "AADSTS90100"),
         (&[("code_challenge", "-")], "invalid_request", "AADSTS90100"),

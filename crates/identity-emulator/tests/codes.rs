@@ -208,6 +208,7 @@ fn a_code_is_made_only_where_the_page_would_make_one() {
         (WEB_CLIENT_ID, "", SCOPE, USER_NAME, "AADSTS900971: "),
         ("7e57ab1e-0000-4000-8000-00000000aa02", LOCAL, SCOPE, USER_NAME, "AADSTS500113: "),
         ("7e57ab1e-0000-4000-8000-00000000aa03", LOCAL, SCOPE, USER_NAME, "AADSTS65001: "),
+        ("7e57ab1e-0000-4000-8000-00000000aa03", LOCAL, "openid", USER_NAME, "AADSTS65001: "),
         (WEB_CLIENT_ID, WEB_REDIRECT_URI, SCOPE, "nobody@contoso.example", "no user"),
         (WEB_CLIENT_ID, WEB_REDIRECT_URI, SCOPE, DISABLED_USER_NAME, "AADSTS50057: "),
         (WEB_CLIENT_ID, WEB_REDIRECT_URI, "", USER_NAME, "AADSTS70011: "),

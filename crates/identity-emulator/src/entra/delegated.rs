@@ -98,6 +98,9 @@ impl Wanted {
             .filter_map(|(name, asked)| asked.then_some(name))
             .collect();
         if self.is_openid_alone {
+            if !app.consented {
+                return Err(no_consent(app));
+            }
             // There is always a token: one for Microsoft Graph that allows no more than to see who somebody is.
             return Ok(Granted { permissions: openid.join(" "), scope: openid.join(" ") });
         }

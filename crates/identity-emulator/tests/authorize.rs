@@ -166,6 +166,8 @@ fn somebody_on_the_list_needs_no_password() {
     for name in [OTHER_USER_NAME, DISABLED_USER_NAME] {
         assert!(!html.contains(name), "{name}");
     }
+    assert!(html.contains(&format!(">{USER_NAME}</button>")) && !html.contains("<small></small>"), "{html}");
+    assert!(html.contains(&format!(">{MFA_USER_NAME} <small>with a second factor</small></button>")), "{html}");
     let (_, answer) = redirect(&post(&emulator, &here, &[("pick", MFA_USER_NAME)]), '?');
     let tokens = redeem(&emulator, TENANT_ID, &value(&answer, "code"));
     assert_eq!((&tokens.claims()["upn"], &tokens.claims()["amr"]), (&MFA_USER_NAME.into(), &json!(["pwd", "mfa"])));

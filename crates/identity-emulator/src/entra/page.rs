@@ -37,10 +37,12 @@ impl SignIn<'_> {
             .people
             .iter()
             .map(|(name, note)| {
-                let (name, note) = (escape(name), escape(note));
+                let name = escape(name);
+                // A space, for those who have it read to them.
+                let note = if note.is_empty() { String::new() } else { format!(" <small>{}</small>", escape(note)) };
                 format!(
-                    "<li><form method=\"post\" action=\"?{query}\"><button name=\"pick\" value=\"{name}\">{name}<small>{note}</small>\
-                     </button></form></li>"
+                    "<li><form method=\"post\" action=\"?{query}\"><button name=\"pick\" value=\"{name}\">{name}{note}</button></form>\
+                     </li>"
                 )
             })
             .collect();
@@ -172,6 +174,7 @@ ul button:hover{background:#0b5cad12}small{display:block;color:#57606a}\
 dl{font-size:.85rem;margin:0}dt{color:#57606a;margin-top:.5rem}dd{margin:0}footer{font-size:.8rem;color:#57606a}\
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}main{background:#161b22;box-shadow:none}\
 input{background:#0d1117;border-color:#57606a}h2,small,dt,footer{color:#9198a1}a{color:#6cb6ff}\
+a:focus-visible,button:focus-visible,input:focus-visible{outline-color:#6cb6ff}\
 .error{background:#3c1618;color:#ffb3ad}ul button{border-color:#3d444d}}";
 
 #[cfg(test)]

@@ -113,22 +113,61 @@ pub(crate) struct Kept<T> {
     entries: HashMap<String, T>,
     /// The names, oldest first.
     order: VecDeque<String>,
+    bytes: usize,
+}
+
+/// Something that takes memory for what a request says.
+pub(crate) trait Weigh {
+    /// Roughly how many bytes of memory it takes.
+    fn weight(&self) -> usize;
+}
+
+impl Weigh for Session {
+    fn weight(&self) -> usize {
+        512 + self.scope.len()
+    }
+}
+
+impl Weigh for Code {
+    fn weight(&self) -> usize {
+        let texts = [&self.challenge, &self.nonce];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        self.session.weight() + self.redirect_uri.len() + texts
+    }
+}
+
+impl Weigh for RefreshToken {
+    fn weight(&self) -> usize {
+        self.session.weight()
+    }
+}
+
+impl Weigh for Step {
+    fn weight(&self) -> usize {
+        512
+    }
+}
+
+impl Weigh for Saml {
+    fn weight(&self) -> usize {
+        512
+    }
 }
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new() }
+        Self { entries: HashMap::new(), order: VecDeque::new(), bytes: 0 }
     }
 }
 
-impl<T> Kept<T> {
+impl<T: Weigh> Kept<T> {
     pub(crate) fn put(&mut self, name: String, entry: T) {
+        self.bytes += entry.weight();
         self.order.push_back(name.clone());
         self.entries.insert(name, entry);
-        if self.order.len() > MAX_KEPT
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.entries.remove(&oldest);
+        while self.order.len() > MAX_KEPT || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.remove(&oldest);
         }
     }
 
@@ -141,8 +180,14 @@ impl<T> Kept<T> {
     }
 
     pub(crate) fn take(&mut self, name: &str) -> Option<T> {
-        let entry = self.entries.remove(name)?;
+        let entry = self.remove(name)?;
         self.order.retain(|other| other != name);
+        Some(entry)
+    }
+
+    fn remove(&mut self, name: &str) -> Option<T> {
+        let entry = self.entries.remove(name)?;
+        self.bytes -= entry.weight();
         Some(entry)
     }
 
@@ -170,10 +215,18 @@ const PREFIX: &str = "1.emulated-";
 const RANDOM_LEN: usize = 48;
 /// How many codes, and how many refresh tokens, are remembered.
 const MAX_KEPT: usize = 65_536;
+/// How much memory the codes may take, and the refresh tokens, in bytes.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Weigh for usize {
+        fn weight(&self) -> usize {
+            8
+        }
+    }
 
     #[test]
     fn the_oldest_go_when_there_are_too_many() {
@@ -183,6 +236,31 @@ mod tests {
         }
         assert_eq!((kept.get("0"), kept.get("1")), (None, Some(&1)));
         assert_eq!(kept.entries.len(), MAX_KEPT);
+    }
+
+    #[test]
+    fn the_oldest_go_when_they_are_too_large() {
+        let text = "a".repeat(60_000);
+        let mut kept = Kept::default();
+        let session = |scope: String| Session {
+            user: String::new(),
+            client_id: String::new(),
+            tenant: String::new(),
+            scope,
+            mfa: false,
+            family: String::new(),
+            began: 0,
+        };
+        for number in 0..1_200 {
+            let token = RefreshToken { session: session(text.clone()), cae: false, expires: 0, state: State::Good };
+            kept.put(number.to_string(), token);
+        }
+        assert!(kept.get("0").is_none() && kept.get("1199").is_some());
+        let large: usize = kept.values().map(|token| token.session.scope.len()).sum();
+        assert!((60_000_000..=64 * 1024 * 1024).contains(&large), "{large}");
+        let left = kept.order.len();
+        assert!(kept.take("1199").is_some() && kept.take("1199").is_none());
+        assert_eq!((kept.order.len(), kept.entries.len()), (left - 1, left - 1));
     }
 
     #[test]

@@ -218,6 +218,12 @@ fn a_code_is_made_only_where_the_page_would_make_one() {
         let error = make(client, redirect, scope, user);
         assert!(error.contains(part), "{error}");
     }
+    for challenge in ["", "short", &"+".repeat(43), &"a".repeat(44)] {
+        let error = emulator
+            .authorization_code(PUBLIC_CLIENT_ID, LOCAL, SCOPE, USER_NAME, Some(challenge), None)
+            .expect_err(challenge);
+        assert!(error.to_string().contains("AADSTS501491: "), "{error}");
+    }
     let order =
         json!({ "client_id": WEB_CLIENT_ID, "redirect_uri": WEB_REDIRECT_URI, "scope": SCOPE, "user": USER_NAME });
     let made = control(&emulator, "POST", "/__emulator/code", &order.to_string());

@@ -136,12 +136,7 @@ impl<'a> Asked<'a> {
         }
         match (ask.challenge, query.optional("code_challenge_method")) {
             (None, None) => {}
-            (Some(challenge), Some("S256")) => {
-                let is_url_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-                if challenge.len() != 43 || !challenge.bytes().all(is_url_alphabet) {
-                    return Err(known(501_491, "The size of the parameter 'code_challenge' is not valid."));
-                }
-            }
+            (Some(_), Some("S256")) => ask.check_challenge()?,
             // Our choice: the real service still takes `plain`, which protects nothing.
             _ => {
                 let text =

@@ -173,6 +173,16 @@ impl Ask<'_> {
         Ok(app)
     }
 
+    /// Refuses a code challenge that no verifier can have: 43 letters of base64 for URLs.
+    pub(crate) fn check_challenge(&self) -> Result<(), Refusal> {
+        let is_url_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let is_one = |text: &str| text.len() == 43 && text.bytes().all(is_url_alphabet);
+        if self.challenge.is_none_or(is_one) {
+            return Ok(());
+        }
+        Err(known(501_491, "The size of the parameter 'code_challenge' is not valid."))
+    }
+
     /// The scopes, if the application may have them for people of that tenant.
     pub(crate) fn check_scope(
         &self,
@@ -196,6 +206,7 @@ impl Ask<'_> {
         user: &User,
         lifetime_secs: Option<i64>,
     ) -> Result<String, Refusal> {
+        self.check_challenge()?;
         let tenant = tenant_of(realm, user, app)?;
         check_account(user)?;
         let app = Client::find(realm, tenant, &app.client_id)?;

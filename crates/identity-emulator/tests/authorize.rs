@@ -200,6 +200,21 @@ fn a_second_factor_is_a_second_page() {
 }
 
 #[test]
+fn a_second_factor_is_that_of_the_request_that_asked_for_it() {
+    let emulator = builder().start_in_background().unwrap();
+    let here = target(TENANT_ID, &[]);
+    for other in [
+        target("organizations", &[]),
+        target(TENANT_ID, &[("scope", "openid")]),
+        target(TENANT_ID, &[("client_id", WEB_CLIENT_ID), ("redirect_uri", WEB_REDIRECT_URI)]),
+    ] {
+        let ticket = hidden(&sign_in(&emulator, &here, MFA_USER_NAME).text(), "ticket");
+        let answer = post(&emulator, &other, &[("ticket", &ticket)]);
+        assert!(answer.status == 200 && answer.text().contains("Sign in again"), "{other}: {answer:?}");
+    }
+}
+
+#[test]
 fn whoever_cannot_sign_in_stays_on_the_page() {
     let emulator = builder().start_in_background().unwrap();
     let here = target(TENANT_ID, &[]);

@@ -16,7 +16,8 @@ use crate::entra::{claims, known};
 use crate::lock;
 use crate::record::Request;
 use crate::shared::Shared;
-use crate::text::epoch_seconds;
+use crate::text::{decode_form, epoch_seconds};
+use crate::token::sha256_hex;
 
 /// Answers a browser.
 pub(crate) fn authorize(shared: &Shared, request: &Request, realm: &Realm<'_>) -> Result<Outcome<'static>, Refusal> {
@@ -179,16 +180,23 @@ impl<'a> Asked<'a> {
         .page()
     }
 
+    /// What the application has asked for, and of whom, however it is escaped.
+    fn fingerprint(&self) -> String {
+        sha256_hex(&format!("{} {:?}", self.request.path, decode_form(&self.request.raw_query)))
+    }
+
     /// The password was right, and is not enough.
     fn first_step(&self, user: &User) -> Result<Outcome<'static>, Stop> {
         let ticket = self.shared.signer.random_hex::<32>().map_err(no_randomness)?;
-        let step = Step { user: user.object_id.clone(), expires: self.now.saturating_add(CODE_LIFETIME_SECS) };
+        let expires = self.now.saturating_add(CODE_LIFETIME_SECS);
+        let step = Step { user: user.object_id.clone(), request: self.fingerprint(), expires };
         lock(&self.shared.grants).steps.put(ticket.clone(), step);
         Ok(Outcome::Page(page::second_factor(&self.request.raw_query, &user.name, &ticket)))
     }
 
     fn second_step(&self, ticket: &str) -> Result<Outcome<'static>, Stop> {
-        let step = lock(&self.shared.grants).steps.take(ticket).filter(|step| self.now < step.expires);
+        let step = lock(&self.shared.grants).steps.take(ticket);
+        let step = step.filter(|step| self.now < step.expires && step.request == self.fingerprint());
         let user = step.and_then(|step| self.realm.directory.user_of(&step.user));
         match user {
             Some(user) => self.finish(user),

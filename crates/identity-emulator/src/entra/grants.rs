@@ -59,6 +59,8 @@ pub(crate) struct RefreshToken {
 pub(crate) struct Step {
     /// The object id of the user.
     pub(crate) user: String,
+    /// The SHA-256 of the request of the application.
+    pub(crate) request: String,
     pub(crate) expires: i64,
 }
 

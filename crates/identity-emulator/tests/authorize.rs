@@ -215,6 +215,34 @@ fn a_second_factor_is_that_of_the_request_that_asked_for_it() {
 }
 
 #[test]
+fn an_application_may_send_its_request_as_a_form() {
+    let emulator = builder().start_in_background().unwrap();
+    let path = format!("/{TENANT_ID}/oauth2/v2.0/authorize");
+    for (path, left) in
+        [(path.clone(), query()), (format!("{path}?state=a%20state"), changed(&query(), &[("state", "-")]))]
+    {
+        // It comes from a page of the application.
+        let page = post_with(&emulator, &path, &left, &[("Origin", "https://web.contoso.example")]);
+        assert_eq!(page.status, 200, "{}", page.text());
+        let html = page.text();
+        let (_, action) = html.split_once("action=\"").unwrap_or_else(|| panic!("{html}"));
+        let action = action.split_once('"').unwrap().0.replace("&amp;", "&");
+        let (_, answer) =
+            redirect(&sign_in(&emulator, &format!("/{TENANT_ID}/oauth2/v2.0/authorize{action}"), USER_NAME), '?');
+        assert!(value(&answer, "state").starts_with("a state"));
+        assert_eq!(redeem(&emulator, TENANT_ID, &value(&answer, "code")).status, 200);
+    }
+    let (_, answer) = redirect(&post(&emulator, &path, &changed(&query(), &[("prompt", "none")])), '?');
+    assert_eq!(value(&answer, "error"), "login_required");
+    let evil = post(&emulator, &path, &changed(&query(), &[("redirect_uri", "https://evil.example")]));
+    assert!(evil.status == 400 && evil.text().contains("AADSTS50011"), "{}", evil.text());
+    let twice = post(&emulator, &format!("{path}?scope=openid"), &query());
+    assert!(twice.status == 400 && twice.text().contains("AADSTS9000411"), "{}", twice.text());
+    let all = [query(), vec![("pick", USER_NAME)]].concat();
+    assert_eq!(post(&emulator, &path, &all).status, 200, "nobody is signed in by the application");
+}
+
+#[test]
 fn whoever_cannot_sign_in_stays_on_the_page() {
     let emulator = builder().start_in_background().unwrap();
     let here = target(TENANT_ID, &[]);

@@ -1,5 +1,7 @@
 //! The authorization endpoint: a person signs in, and the application gets a code.
 
+use std::borrow::Cow;
+
 use crate::directory::{App, User};
 use crate::endpoints::{Outcome, Refusal};
 use crate::entra::code::{Ask, CODE_LIFETIME_SECS};
@@ -16,7 +18,7 @@ use crate::entra::{claims, known};
 use crate::lock;
 use crate::record::Request;
 use crate::shared::Shared;
-use crate::text::{decode_form, epoch_seconds};
+use crate::text::{decode_form, epoch_seconds, percent};
 use crate::token::sha256_hex;
 
 /// Answers a browser.
@@ -25,8 +27,9 @@ pub(crate) fn authorize(shared: &Shared, request: &Request, realm: &Realm<'_>) -
         return Err(Refusal::new(405, "method_not_allowed", "The HTTP method is not allowed"));
     }
     let now = epoch_seconds(shared.now(request.source));
-    let outcome = Form::parse(&request.raw_query).and_then(|query| {
-        let asked = Asked::new(shared, request, realm, &query)?;
+    let outcome = parameters(request).and_then(|(text, is_first)| {
+        let query = Form::parse(&text)?;
+        let asked = Asked::new(shared, request, realm, &query, &text, is_first)?;
         asked.outcome().or_else(|stop| match stop {
             Stop::Back(refusal) => asked.back(&refusal_fields(shared, request, &refusal)),
             Stop::Here(refusal) => Err(refusal),
@@ -36,12 +39,32 @@ pub(crate) fn authorize(shared: &Shared, request: &Request, realm: &Realm<'_>) -
     Ok(outcome.unwrap_or_else(|refusal| Outcome::Page(page::error(request, &refusal, now))))
 }
 
+/// The parameters of a request as a query, and whether it comes from the application, not from the page.
+///
+/// An application may send them as a form, too, or some of them so: OpenID Connect Core 1.0, section 3.1.2.1, and
+/// AzureAD/microsoft-authentication-library-for-js, pull request 7920.
+fn parameters(request: &Request) -> Result<(Cow<'_, str>, bool), Refusal> {
+    if request.method == "GET" || request.query_value("client_id").is_some() {
+        return Ok((Cow::Borrowed(&request.raw_query), request.method == "GET"));
+    }
+    Form::of(request)?;
+    let pairs = request.form();
+    let pairs = pairs.iter().map(|(name, value)| format!("{}={}", percent(name), percent(value)));
+    let parts: Vec<String> =
+        Some(request.raw_query.clone()).into_iter().filter(|query| !query.is_empty()).chain(pairs).collect();
+    Ok((Cow::Owned(parts.join("&")), true))
+}
+
 /// A request of an application that is known, with a redirect URI of its own.
 struct Asked<'a> {
     shared: &'a Shared,
     request: &'a Request,
     realm: &'a Realm<'a>,
     query: &'a Form,
+    /// The query as text.
+    text: &'a str,
+    /// True if nobody has filled in the page yet.
+    is_first: bool,
     app: &'a App,
     ask: Ask<'a>,
     now: i64,
@@ -62,7 +85,14 @@ impl From<Refusal> for Stop {
 }
 
 impl<'a> Asked<'a> {
-    fn new(shared: &'a Shared, request: &'a Request, realm: &'a Realm<'a>, query: &'a Form) -> Result<Self, Refusal> {
+    fn new(
+        shared: &'a Shared,
+        request: &'a Request,
+        realm: &'a Realm<'a>,
+        query: &'a Form,
+        text: &'a str,
+        is_first: bool,
+    ) -> Result<Self, Refusal> {
         let ask = Ask {
             client_id: query.required("client_id")?,
             redirect_uri: query.optional("redirect_uri").unwrap_or_default(),
@@ -71,7 +101,8 @@ impl<'a> Asked<'a> {
             nonce: query.optional("nonce"),
         };
         let app = ask.check_client(realm)?;
-        Ok(Self { shared, request, realm, query, app, ask, now: epoch_seconds(shared.now(request.source)) })
+        let now = epoch_seconds(shared.now(request.source));
+        Ok(Self { shared, request, realm, query, text, is_first, app, ask, now })
     }
 
     fn outcome(&self) -> Result<Outcome<'static>, Stop> {
@@ -82,7 +113,7 @@ impl<'a> Asked<'a> {
         if self.query.optional("prompt") == Some("none") {
             return Err(known(50058, "A silent sign-in request was sent but no user is signed in.").into());
         }
-        if self.request.method == "GET" {
+        if self.is_first {
             return Ok(Outcome::Page(self.sign_in(self.query.optional("login_hint").unwrap_or_default(), None)));
         }
         // A page of somebody else must not sign anybody in.
@@ -171,7 +202,7 @@ impl<'a> Asked<'a> {
         };
         let people = self.realm.directory.users.iter().filter(can_come).take(MAX_OFFERED);
         SignIn {
-            query: &self.request.raw_query,
+            query: self.text,
             app: &self.app.name,
             hint,
             people: people.map(|user| (user.name.as_str(), note(user))).collect(),
@@ -182,7 +213,7 @@ impl<'a> Asked<'a> {
 
     /// What the application has asked for, and of whom, however it is escaped.
     fn fingerprint(&self) -> String {
-        sha256_hex(&format!("{} {:?}", self.request.path, decode_form(&self.request.raw_query)))
+        sha256_hex(&format!("{} {:?}", self.request.path, decode_form(self.text)))
     }
 
     /// The password was right, and is not enough.
@@ -191,7 +222,7 @@ impl<'a> Asked<'a> {
         let expires = self.now.saturating_add(CODE_LIFETIME_SECS);
         let step = Step { user: user.object_id.clone(), request: self.fingerprint(), expires };
         lock(&self.shared.grants).steps.put(ticket.clone(), step);
-        Ok(Outcome::Page(page::second_factor(&self.request.raw_query, &user.name, &ticket)))
+        Ok(Outcome::Page(page::second_factor(self.text, &user.name, &ticket)))
     }
 
     fn second_step(&self, ticket: &str) -> Result<Outcome<'static>, Stop> {

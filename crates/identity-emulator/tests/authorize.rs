@@ -278,8 +278,9 @@ fn what_the_application_did_wrong_it_is_told() {
         (&[("prompt", "magic")], "invalid_request", "AADSTS90023"),
         (&[("abort", "1")], "access_denied", "AADSTS65004"),
         (&[("response_type", "-")], "invalid_request", "AADSTS900144"),
-        (&[("response_type", "token")], "unsupported_response_type", "AADSTS700054"),
-        (&[("response_type", "code id_token")], "unsupported_response_type", "AADSTS700054"),
+        (&[("response_type", "token")], "unsupported_response_type", "AADSTS700051: response_type 'token'"),
+        (&[("response_type", "id_token token")], "unsupported_response_type", "AADSTS700051: response_type 'token'"),
+        (&[("response_type", "code id_token")], "unsupported_response_type", "AADSTS700054: response_type 'id_token'"),
         (&[("response_mode", "web_message")], "invalid_request", "AADSTS70007"),
         (&[("scope", "-")], "invalid_request", "AADSTS900144"),
         (&[("scope", "a/b c/d")], "invalid_scope", "AADSTS28000"),
@@ -298,7 +299,7 @@ fn what_the_application_did_wrong_it_is_told() {
         let (base, answer) = redirect(&get(&emulator, &target(TENANT_ID, changes)), '?');
         assert_eq!((base.as_str(), value(&answer, "error").as_str()), (LOCAL, *error), "{changes:?}");
         let text = value(&answer, "error_description");
-        assert!(text.starts_with(&format!("{code}: ")) && text.contains("Trace ID: "), "{text}");
+        assert!(text.starts_with(code) && text.contains("Trace ID: "), "{text}");
         assert_eq!(value(&answer, "state"), "a state & more");
     }
     let posted = get(&emulator, &target(TENANT_ID, &[("prompt", "none"), ("response_mode", "form_post")])).text();

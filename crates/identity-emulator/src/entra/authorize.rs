@@ -159,8 +159,14 @@ impl<'a> Asked<'a> {
         match query.required("response_type")? {
             "code" => {}
             other => {
-                let text = format!("response_type '{other}' is not enabled for the application.");
-                return Err(known(700_054, text));
+                // The part that would come without a code.
+                let has = |name: &str| other.split(' ').any(|part| part == name);
+                let (code, part) = match (has("token"), has("id_token")) {
+                    (true, _) => (700_051, "token"),
+                    (false, true) => (700_054, "id_token"),
+                    (false, false) => (700_054, other),
+                };
+                return Err(known(code, format!("response_type '{part}' is not enabled for the application.")));
             }
         }
         if ask.scope.is_empty() {

@@ -129,6 +129,7 @@ static ROWS: &[Row] = &[
     row(700_025, 401, CLIENT, "A public client must present neither 'client_assertion' nor 'client_secret'."),
     row(700_027, 401, CLIENT, "Client assertion failed signature validation."),
     row(700_030, 401, CLIENT, "The subject name in the certificate is not authorized."),
+    row(700_051, 400, "unsupported_response_type", "The response_type 'token' is not enabled for the application."),
     row(700_054, 400, "unsupported_response_type", "The response_type is not enabled for the application."),
     row(700_082, 400, GRANT, "The refresh token has expired due to inactivity."),
     row(700_084, 400, GRANT, "The refresh token was issued to a single page app, and has reached its fixed lifetime."),

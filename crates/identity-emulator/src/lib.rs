@@ -91,7 +91,8 @@
 //! | [`DISABLED_USER_NAME`] | has been disabled (AADSTS50057) |
 //! | [`EXPIRED_PASSWORD_USER_NAME`] | has to change the password (AADSTS50055) |
 //!
-//! A scope for a user names one resource: `{resource}/.default` or `{resource}/{name}`, beside the words of OpenID Connect. Azure's
+//! A scope for a user names one resource: `{resource}/.default` or `{resource}/{name}`, beside the words of OpenID Connect; that of a code may
+//! name several, and then each request with it, or with a refresh token that came of it, has to name one. Azure's
 //! resources have `user_impersonation`, Microsoft Graph whatever looks like `Mail.Read`, and an application what [`App::scope`] says.
 //! Everything there is consented to, unless [`App::consent`] or [`App::without_consent`] say otherwise (AADSTS65001).
 //! Refresh tokens are bound to a client, a user and the client's capabilities, serve every resource and live for 90 days;

@@ -283,7 +283,7 @@ fn what_the_application_did_wrong_it_is_told() {
         (&[("response_type", "code id_token")], "unsupported_response_type", "AADSTS700054: response_type 'id_token'"),
         (&[("response_mode", "web_message")], "invalid_request", "AADSTS70007"),
         (&[("scope", "-")], "invalid_request", "AADSTS900144"),
-        (&[("scope", "a/b c/d")], "invalid_scope", "AADSTS28000"),
+        (&[("scope", "https://storage.azure.com/user_impersonation c/d")], "invalid_resource", "AADSTS500011"),
         (&[("scope", "https://storage.azure.com/Files.Read")], "invalid_client", "AADSTS650053"),
         (&[("scope", "https://unknown.example/.default")], "invalid_resource", "AADSTS500011"),
         (&[("client_id", id)], "consent_required", "AADSTS65001"),

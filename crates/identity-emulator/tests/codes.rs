@@ -93,6 +93,37 @@ fn the_scope_of_the_redemption_decides() {
 }
 
 #[test]
+fn a_code_may_be_for_several_resources_and_a_token_for_one() {
+    let emulator = builder().start_in_background().unwrap();
+    let scope = "https://storage.azure.com/user_impersonation Mail.Read https://vault.azure.net/user_impersonation openid offline_access";
+    let code = || emulator.authorization_code(WEB_CLIENT_ID, WEB_REDIRECT_URI, scope, USER_NAME, None, None).unwrap();
+    let first = code();
+    assert_eq!(outcome(&ask(&emulator, &first, &[])), (400, "invalid_request".to_owned(), 28_003));
+    assert_eq!(outcome(&ask(&emulator, &first, &[("scope", scope)])).2, 28_000);
+    let answer = ask(&emulator, &first, &[("scope", "Mail.Read")]);
+    assert_eq!(
+        (&answer.claims()["aud"], &answer.claims()["scp"]),
+        (&"https://graph.microsoft.com".into(), &"Mail.Read".into())
+    );
+    let refresh = part(&answer, "refresh_token");
+    let own = [("client_id", WEB_CLIENT_ID), ("client_secret", WEB_CLIENT_SECRET), ("grant_type", "refresh_token")];
+    let form = [&own[..], &[("refresh_token", &refresh), ("scope", "https://vault.azure.net/.default")]].concat();
+    assert_eq!(token(&emulator, TENANT_ID, &form).claims()["aud"], "https://vault.azure.net");
+    assert_eq!(outcome(&token(&emulator, TENANT_ID, &changed(&form, &[("scope", "-")]))).2, 28_003);
+    for (more, code) in [
+        ("https://unknown.example/a", "AADSTS500011"),
+        ("https://management.azure.com/.default", "AADSTS70011"),
+        ("https://management.azure.com/Files.Read", "AADSTS650053"),
+        ("https://vault.azure.net/.default", "AADSTS70011"),
+    ] {
+        let scope = format!("{scope} {more}");
+        let made = emulator.authorization_code(WEB_CLIENT_ID, WEB_REDIRECT_URI, &scope, USER_NAME, None, None);
+        let error = made.unwrap_err().to_string();
+        assert!(error.contains(code), "{error}");
+    }
+}
+
+#[test]
 fn a_code_is_good_once_and_what_came_of_it_is_revoked_by_a_second_use() {
     let emulator = builder().start_in_background().unwrap();
     let (code, other) = (code(&emulator), code(&emulator));
@@ -214,6 +245,7 @@ fn a_code_is_made_only_where_the_page_would_make_one() {
         (WEB_CLIENT_ID, WEB_REDIRECT_URI, "", USER_NAME, "AADSTS70011: "),
         (WEB_CLIENT_ID, WEB_REDIRECT_URI, "https://storage.azure.com/Files.Read", USER_NAME, "AADSTS650053: "),
         (WEB_CLIENT_ID, WEB_REDIRECT_URI, "https://unknown.example/.default", USER_NAME, "AADSTS500011: "),
+        (WEB_CLIENT_ID, WEB_REDIRECT_URI, "https://unknown.example/Files.Read", USER_NAME, "AADSTS500011: "),
     ] {
         let error = make(client, redirect, scope, user);
         assert!(error.contains(part), "{error}");

@@ -188,9 +188,9 @@ impl<'a> Asked<'a> {
         }
         claims::capabilities(query.optional("claims"))?;
         match self.realm.tenant {
-            Some(tenant) => ask.check_scope(self.shared, self.realm, tenant, self.app).map(drop),
+            Some(tenant) => ask.check_scope(self.shared, self.realm, tenant, self.app),
             // Of which tenant a group is meant, only the person says.
-            None => Wanted::parse(ask.scope).map(drop),
+            None => Wanted::each(ask.scope).map(drop),
         }
     }
 

@@ -67,7 +67,7 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     check_verifier(shared, app, code.challenge.as_deref(), form.optional("code_verifier"))?;
     let user = known_user(realm, &session.user, tenant)?;
     check_account(user)?;
-    let scope = form.optional("scope").unwrap_or(&session.scope).to_owned();
+    let scope = Wanted::named_or(form.optional("scope"), &session.scope)?;
     let wanted = Wanted::parse(&scope)?;
     check_factors(user, session.mfa, &wanted.resource, false)?;
     client.admitted()?;
@@ -183,18 +183,19 @@ impl Ask<'_> {
         Err(known(501_491, "The size of the parameter 'code_challenge' is not valid."))
     }
 
-    /// The scopes, if the application may have them for people of that tenant.
+    /// Refuses scopes that the application may not have for people of that tenant.
     pub(crate) fn check_scope(
         &self,
         shared: &Shared,
         realm: &Realm<'_>,
         tenant: &Tenant,
         app: &App,
-    ) -> Result<Wanted, Refusal> {
-        let wanted = Wanted::parse(self.scope)?;
-        wanted.check_names(realm, tenant, app)?;
-        wanted.grant(shared, realm, tenant, app)?;
-        Ok(wanted)
+    ) -> Result<(), Refusal> {
+        for wanted in Wanted::each(self.scope)? {
+            wanted.check_names(shared, realm, tenant, app)?;
+            wanted.grant(shared, realm, tenant, app)?;
+        }
+        Ok(())
     }
 
     /// A new code for somebody who has signed in on the page; `lifetime_secs` is `None` for one that waits in a file.

@@ -33,6 +33,7 @@ pub(crate) const BUSY: &str = "temporarily_unavailable";
 /// public bug reports and in the recordings of the official SDKs' tests.
 static ROWS: &[Row] = &[
     row(28000, 400, SCOPE, "The scope names more than one resource."),
+    row(28003, 400, REQUEST, "The scope is empty, and the grant is for more than one resource."),
     row(50000, 500, "server_error", "There was an error issuing a token."),
     row(50008, 400, GRANT, "The SAML assertion is missing, or misconfigured in the token."),
     row(

@@ -1,5 +1,7 @@
 //! What an application asks for in the name of a user.
 
+use std::collections::BTreeMap;
+
 use crate::directory::{App, IMPERSONATION, Tenant, plain};
 use crate::endpoints::Refusal;
 use crate::entra::known;
@@ -64,13 +66,7 @@ impl Wanted {
         names.retain(|(name, _)| name != ".default");
         let is_default = names.len() < before;
         if is_default && !names.is_empty() {
-            return Err(known(
-                70011,
-                format!(
-                    "The provided value for the input parameter 'scope' is not valid. The scope {scope} is not valid. .default scope can't \
-                     be combined with resource-specific scopes."
-                ),
-            ));
+            return Err(mixed(scope));
         }
         Ok(Self {
             resource: resources.first().copied().unwrap_or(GRAPH).to_owned(),
@@ -82,6 +78,35 @@ impl Wanted {
             email: has("email"),
             offline: has("offline_access"),
         })
+    }
+
+    /// One for each resource: people may be asked for their consent to several at once.
+    ///
+    /// Source: "OAuth 2.0 authorization code flow", learn.microsoft.com.
+    pub(crate) fn each(scope: &str) -> Result<Vec<Self>, Refusal> {
+        let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for word in scope.split(' ').filter(|word| !word.is_empty() && !OPENID.contains(word)) {
+            let resource = word.rsplit_once('/').map_or(GRAPH, |(resource, _)| resource);
+            groups.entry(plain(resource)).or_default().push(word);
+        }
+        if groups.len() < 2 {
+            return Ok(vec![Self::parse(scope)?]);
+        }
+        let all = groups.values().map(|words| Self::parse(&words.join(" "))).collect::<Result<Vec<_>, _>>()?;
+        if all.iter().any(|wanted| wanted.is_default) && all.iter().any(|wanted| !wanted.is_default) {
+            return Err(mixed(scope));
+        }
+        Ok(all)
+    }
+
+    /// The scope of a request with a grant, which need not name any if there is no doubt which resource is meant.
+    pub(crate) fn named_or(scope: Option<&str>, granted: &str) -> Result<String, Refusal> {
+        if scope.is_none() && Self::each(granted)?.len() > 1 {
+            let text = "Provided value for the input parameter scope cannot be empty when requesting an access token using the provided \
+                        authorization code. Please specify a valid scope.";
+            return Err(known(28003, text));
+        }
+        Ok(scope.unwrap_or(granted).to_owned())
     }
 
     /// What the application may have of it.
@@ -149,8 +174,17 @@ impl Wanted {
         Ok(Granted { permissions: permissions.join(" "), scope: scope.join(" ") })
     }
 
-    /// Refuses a name that the resource does not have, in the words of the authorization endpoint.
-    pub(crate) fn check_names(&self, realm: &Realm<'_>, tenant: &Tenant, app: &App) -> Result<(), Refusal> {
+    /// Refuses a resource that is not there, and a name that it does not have, in the words of the authorization endpoint.
+    pub(crate) fn check_names(
+        &self,
+        shared: &Shared,
+        realm: &Realm<'_>,
+        tenant: &Tenant,
+        app: &App,
+    ) -> Result<(), Refusal> {
+        if !self.is_openid_alone {
+            check_resource(shared, realm, tenant, app, &self.resource)?;
+        }
         let exposed = Exposed::of(realm, tenant, &self.resource);
         match self.names.iter().find(|(name, _)| exposed.find(name).is_none()) {
             None => Ok(()),
@@ -207,6 +241,16 @@ fn is_graph_permission(name: &str) -> bool {
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     (2..=5).contains(&name.split('.').count()) && name.split('.').all(is_part)
+}
+
+fn mixed(scope: &str) -> Refusal {
+    known(
+        70011,
+        format!(
+            "The provided value for the input parameter 'scope' is not valid. The scope {scope} is not valid. .default scope can't be \
+             combined with resource-specific scopes."
+        ),
+    )
 }
 
 fn no_consent(app: &App) -> Refusal {

@@ -45,7 +45,7 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     let user = known_user(realm, &session.user, tenant)?;
     let tenant = tenant_of(realm, user, app)?;
     check_account(user)?;
-    let scope = form.optional("scope").unwrap_or(&session.scope).to_owned();
+    let scope = Wanted::named_or(form.optional("scope"), &session.scope)?;
     let wanted = Wanted::parse(&scope)?;
     check_factors(user, session.mfa, &wanted.resource, false)?;
     client.admitted()?;

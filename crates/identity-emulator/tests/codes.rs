@@ -124,6 +124,25 @@ fn a_code_may_be_for_several_resources_and_a_token_for_one() {
 }
 
 #[test]
+fn a_page_in_a_browser_redeems_nothing() {
+    let emulator = builder().start_in_background().unwrap();
+    let code = code(&emulator);
+    let refresh = part(&ask(&emulator, &self::code(&emulator), &[]), "refresh_token");
+    let own = [("client_id", WEB_CLIENT_ID), ("client_secret", WEB_CLIENT_SECRET), ("grant_type", "refresh_token")];
+    let refreshing = [&own[..], &[("refresh_token", &refresh)]].concat();
+    for form in [form(&code), refreshing] {
+        let headers =
+            [("Content-Type", "application/x-www-form-urlencoded"), ("Origin", "https://web.contoso.example")];
+        let body = common::form(&form);
+        let bytes = common::request("POST", &format!("/{TENANT_ID}/oauth2/v2.0/token"), &headers, &body);
+        let answer = Response::parse(&common::send_tls(&emulator, identity_emulator::Source::Entra, &bytes).unwrap());
+        assert_eq!(outcome(&answer), (400, "invalid_request".to_owned(), 9_002_326));
+        assert!(answer.text().contains("Request origin: 'https://web.contoso.example'."), "{}", answer.text());
+        assert_eq!(token(&emulator, TENANT_ID, &form).status, 200, "that has not used it up");
+    }
+}
+
+#[test]
 fn a_code_is_good_once_and_what_came_of_it_is_revoked_by_a_second_use() {
     let emulator = builder().start_in_background().unwrap();
     let (code, other) = (code(&emulator), code(&emulator));

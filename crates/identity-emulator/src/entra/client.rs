@@ -55,6 +55,17 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Refuses a redemption by a page in a browser, which only an application of a kind that is not played may do.
+    ///
+    /// Source: answers of the service in AzureAD/microsoft-authentication-library-for-js, issue 5196.
+    pub(crate) fn check_origin(request: &Request) -> Result<(), Refusal> {
+        let Some(origin) = request.header("origin") else { return Ok(()) };
+        let text = format!(
+            "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type. Request origin: '{origin}'."
+        );
+        Err(known(9_002_326, text))
+    }
+
     /// Checks the proof that the request brings, which a public client has not.
     pub(crate) fn authenticated_or_public(
         shared: &Shared,

@@ -27,6 +27,7 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     }
     let redirect_uri = form.required("redirect_uri")?;
     let app = Client::named_anywhere(realm, request, form)?;
+    Client::check_origin(request)?;
     let cae = !claims::capabilities(form.optional("claims"))?.is_empty();
     let found = lock(&shared.grants).codes.get(name).cloned();
     let Some(code) = found else { return Err(unknown()) };

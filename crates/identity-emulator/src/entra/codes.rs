@@ -182,6 +182,12 @@ static ROWS: &[Row] = &[
         REQUEST,
         "Proof Key for Code Exchange is required for cross-origin authorization code redemption.",
     ),
+    row(
+        9_002_326,
+        400,
+        REQUEST,
+        "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type.",
+    ),
     row(9_002_332, 400, REQUEST, "The application is for users of Microsoft Entra ID only."),
 ];
 

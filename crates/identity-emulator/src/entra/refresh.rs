@@ -21,6 +21,7 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
         return Err(malformed());
     }
     let app = Client::named_anywhere(realm, request, form)?;
+    Client::check_origin(request)?;
     let cae = !claims::capabilities(form.optional("claims"))?.is_empty();
     let found = lock(&shared.grants).refresh_tokens.get(name).cloned();
     let Some(RefreshToken { session, cae: was_cae, expires, state }) = found else { return Err(unknown()) };

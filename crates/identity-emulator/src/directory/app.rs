@@ -350,13 +350,15 @@ pub(crate) fn plain(resource: &str) -> String {
 /// True for what people may be sent back to: their own machine, another over TLS, or a program of theirs.
 fn is_redirect_uri(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else { return false };
-    let host = rest.strip_prefix("//").unwrap_or_default().split(['/', '?', ':']).next().unwrap_or_default();
+    let authority = rest.strip_prefix("//").unwrap_or_default().split(['/', '?']).next().unwrap_or_default();
+    let host = authority.split(':').next().unwrap_or_default();
     let mut letters = scheme.bytes();
     let is_scheme = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
         && letters.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    let is_there = match scheme {
+    let is_there = match scheme.to_ascii_lowercase().as_str() {
         "https" => !host.is_empty(),
-        "http" => ["localhost", "127.0.0.1"].contains(&host),
+        // A name in front of an `@` would be no host.
+        "http" => ["localhost", "127.0.0.1"].contains(&host) && !authority.contains('@'),
         // They would run in the page, or show whatever they say.
         "javascript" | "data" | "vbscript" | "file" | "about" | "blob" => false,
         _ => !rest.is_empty(),

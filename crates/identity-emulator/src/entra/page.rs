@@ -8,8 +8,7 @@ use crate::entra::xml::escape;
 use crate::record::Request;
 use crate::text::{Calendar, base64, percent};
 
-/// A page for a browser.
-#[derive(Debug)]
+/// A page for a browser. It is never printed: a code may be in it.
 pub(crate) struct Page {
     pub(crate) status: u16,
     pub(crate) html: String,

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-/// An element, taken apart.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// An element, taken apart. It is never printed: a password may be in it.
+#[derive(Default)]
+#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub(crate) struct Element {
     pub(crate) namespace: String,
     pub(crate) name: String,

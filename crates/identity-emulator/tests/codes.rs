@@ -164,6 +164,17 @@ fn a_code_is_good_once_and_what_came_of_it_is_revoked_by_a_second_use() {
 }
 
 #[test]
+fn a_refusal_for_a_loop_uses_no_code_up() {
+    let emulator = builder().loop_limit(1).start_in_background().unwrap();
+    assert_eq!(ask(&emulator, &code(&emulator), &[]).status, 200);
+    let second = code(&emulator);
+    for _ in 0..2 {
+        assert_eq!(outcome(&ask(&emulator, &second, &[])), (400, "invalid_grant".to_owned(), 50_196));
+    }
+    assert_eq!(ask(&emulator, &second, &[("scope", "Mail.Read")]).status, 200);
+}
+
+#[test]
 fn a_code_expires_after_ten_minutes() {
     let emulator = builder().start_in_background().unwrap();
     let (early, late) = (code(&emulator), code(&emulator));

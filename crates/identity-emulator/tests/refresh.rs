@@ -142,6 +142,12 @@ fn a_token_can_be_good_for_one_use() {
     let second = part(&ask(&emulator, &first, &[]), "refresh_token");
     assert_eq!(outcome(&ask(&emulator, &first, &[])), (400, "invalid_grant".to_owned(), 70_008));
     assert_eq!(ask(&emulator, &second, &[]).status, 200);
+    let emulator = builder().single_use_refresh_tokens().loop_limit(2).start_in_background().unwrap();
+    let first = refresh_token(&emulator, USER_NAME, "");
+    let second = part(&ask(&emulator, &first, &[]), "refresh_token");
+    for _ in 0..2 {
+        assert_eq!(outcome(&ask(&emulator, &second, &[])).2, 50_196);
+    }
 }
 
 #[test]

@@ -72,10 +72,6 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     let wanted = Wanted::parse(&scope)?;
     check_factors(user, session.mfa, &wanted.resource, false)?;
     client.admitted()?;
-    wanted.grant(shared, realm, tenant, app)?;
-    if !lock(&shared.grants).redeem(name, now) {
-        return Err(used());
-    }
     let is_refreshed = has_offline(&session.scope);
     let delegation = Delegation {
         shared,
@@ -94,6 +90,10 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
         is_refreshed,
     };
     let issue = delegation.issue(&wanted, &scope)?;
+    // Last, so that no refusal uses it up, and a second use revokes what this one has got.
+    if !lock(&shared.grants).redeem(name, now) {
+        return Err(used());
+    }
     if code.expires.is_none() {
         // Whoever reads the file next finds a good one. If it cannot be written, the old one says so.
         let _ = shared.write_code();

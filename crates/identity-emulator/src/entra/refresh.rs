@@ -50,15 +50,6 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
     let wanted = Wanted::parse(&scope)?;
     check_factors(user, session.mfa, &wanted.resource, false)?;
     client.admitted()?;
-    if shared.settings().single_use_refresh_tokens {
-        // Nothing else may refuse it once it is used.
-        wanted.grant(shared, realm, tenant, app)?;
-        let mut grants = lock(&shared.grants);
-        match grants.refresh_tokens.get_mut(name).filter(|token| token.state == State::Good) {
-            Some(token) => token.state = State::Used,
-            None => return Err(used()),
-        }
-    }
     let delegation = Delegation {
         shared,
         realm,
@@ -75,7 +66,16 @@ pub(crate) fn issue(shared: &Shared, request: &Request, realm: &Realm<'_>, form:
         session: Some(session),
         is_refreshed: true,
     };
-    delegation.issue(&wanted, &scope)
+    let issue = delegation.issue(&wanted, &scope)?;
+    if shared.settings().single_use_refresh_tokens {
+        // Last, so that no refusal uses it up.
+        let mut grants = lock(&shared.grants);
+        match grants.refresh_tokens.get_mut(name).filter(|token| token.state == State::Good) {
+            Some(token) => token.state = State::Used,
+            None => return Err(used()),
+        }
+    }
+    Ok(issue)
 }
 
 fn used() -> Refusal {

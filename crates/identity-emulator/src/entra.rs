@@ -79,8 +79,8 @@ pub(crate) fn decide(shared: &Shared, request: &Request) -> Result<Outcome<'stat
         adfs::MEX if realm == "adfs" => adfs::mex(shared, request),
         adfs::TRUST_13 if realm == "adfs" => adfs::trust(shared, request, &directory, Trust::V13),
         adfs::TRUST_2005 if realm == "adfs" => adfs::trust(shared, request, &directory, Trust::V2005),
-        _ if realm == "common" && rest.starts_with(USER_REALM) => {
-            adfs::user_realm(shared, request, &directory, rest.strip_prefix(USER_REALM).unwrap_or_default())
+        _ if realm == "common" && user_of(rest).is_some() => {
+            adfs::user_realm(shared, request, &directory, user_of(rest).unwrap_or_default())
         }
         "discovery/instance" if realm == "common" => discovery::instance(shared, request),
         "v2.0/.well-known/openid-configuration" | ".well-known/openid-configuration" => {
@@ -121,6 +121,12 @@ fn token(shared: &Shared, request: &Request, realm: &Realm<'_>) -> Result<Outcom
         }
     };
     Ok(Outcome::Issue(Box::new(issue)))
+}
+
+/// The user in the path of a realm, which MSAL for Go begins with `UserRealm`.
+fn user_of(rest: &str) -> Option<&str> {
+    let (begin, name) = rest.split_at_checked(USER_REALM.len())?;
+    begin.eq_ignore_ascii_case(USER_REALM).then_some(name)
 }
 
 /// True if it is known how Entra answers with that code.

@@ -200,6 +200,9 @@ fn a_realm_says_who_knows_a_password() {
         assert_eq!((answer.status, &answer.json()["account_type"]), (200, &kind.into()), "{name}");
         assert_eq!(answer.json().get("federation_metadata_url").is_some(), kind == "Federated");
     }
+    // As MSAL for Go writes it.
+    let capital = document(&emulator, &format!("/common/UserRealm/{FEDERATED_USER_NAME}?api-version=1.0"));
+    assert_eq!(capital.json()["account_type"], "Federated");
     assert_eq!(outcome(&get(USER_NAME, "api-version=2.0")).2, 90_100);
     assert_eq!(outcome(&get("%zz", "api-version=1.0")).2, 90_100);
     assert_eq!(document(&emulator, &format!("/{TENANT_ID}/userrealm/{USER_NAME}?api-version=1.0")).status, 404);
@@ -313,7 +316,6 @@ fn requests_for_assertions_are_refused_as_ad_fs_does() {
         assert_eq!(odd.send(&emulator).status, 200);
         let text = good.envelope();
         let cases = [
-            (text.replace("<a:MessageID>urn:uuid:1</a:MessageID>", ""), "InvalidRequest"),
             (text.replace("u:Timestamp", "u:Other"), "InvalidSecurity"),
             (text.replace("o:Password", "o:Other"), "InvalidSecurity"),
             (text.replace("p:AppliesTo", "p:Other"), "InvalidScope"),
@@ -322,6 +324,9 @@ fn requests_for_assertions_are_refused_as_ad_fs_does() {
         for (text, code) in cases {
             assert_eq!(fault(&good.send_text(&emulator, &text)).0, code, "{text}");
         }
+        // As MSAL for Go and for Java write it.
+        let unnamed = good.send_text(&emulator, &text.replace("MessageID", "messageID"));
+        assert!(unnamed.status == 200 && !unnamed.text().contains("RelatesTo"), "{}", unnamed.text());
         let header = [("Content-Type", "application/soap+xml"), ("SOAPAction", other.action.as_str())];
         assert_eq!(fault(&post(&emulator, good.path, &header, &text)).0, "ActionNotSupported");
     }

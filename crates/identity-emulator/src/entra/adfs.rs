@@ -106,6 +106,7 @@ impl Message<'_> {
         self.envelope.find(&[(soap::ENVELOPE, "Header"), (namespace, name)])
     }
 
+    /// What the answer relates to: nothing, with clients that call it `messageID`, as MSAL for Go and for Java do.
     fn id(&self) -> &str {
         self.header(soap::ADDRESSING, "MessageID").map_or("", Element::text)
     }
@@ -177,7 +178,7 @@ impl Message<'_> {
         if !is_same_authority(self.shared, own, host) || self.request.path.strip_prefix('/') != Some(path) {
             return Err(Fault::To(text("To").to_owned()));
         }
-        if self.id().is_empty() { Err(Fault::Request) } else { Ok(()) }
+        Ok(())
     }
 
     /// Who asks, if the password is right and the message is of now.

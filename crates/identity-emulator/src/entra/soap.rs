@@ -152,10 +152,13 @@ fn fault(code: &str, subcode: &str, reason: &str, relates_to: &str) -> String {
 }
 
 fn envelope(action: &str, relates_to: &str, body: &str) -> String {
+    let relates_to = match relates_to {
+        "" => String::new(),
+        id => format!("<a:RelatesTo>{}</a:RelatesTo>", escape(id)),
+    };
     format!(
         "<s:Envelope xmlns:s=\"{ENVELOPE}\" xmlns:a=\"{ADDRESSING}\"><s:Header><a:Action s:mustUnderstand=\"1\">{action}</a:Action>\
-         <a:RelatesTo>{}</a:RelatesTo></s:Header><s:Body>{body}</s:Body></s:Envelope>",
-        escape(relates_to)
+         {relates_to}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
     )
 }
 

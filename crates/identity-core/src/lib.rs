@@ -3,7 +3,7 @@
 //! - What users meet: [`TokenCredential`], [`AccessToken`], [`TokenRequestOptions`], [`Error`] and [`ErrorKind`],
 //!   [`Secret`].
 //! - The seams through which the outside world enters: [`Platform`] with its [`Clock`], [`Random`], [`Env`] and
-//!   [`Runtime`], and [`http::Transport`].
+//!   [`Runtime`], [`http::Transport`] and [`process::Processes`].
 //! - What every flow shares: [`retry`] with the [`gate`] it passes, [`answer`]s with [`expiry`] and [`date`] parsing, [`json`],
 //!   [`redact`] for text of others, [`text`] encodings, [`check`] for what callers hand in.
 //!
@@ -26,6 +26,7 @@ pub mod expiry;
 pub mod gate;
 pub mod http;
 pub mod json;
+pub mod process;
 pub mod redact;
 pub mod retry;
 pub mod text;

@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{BoxFuture, Error, ErrorKind, gate::Gates, http::Transport};
+use crate::{BoxFuture, Error, ErrorKind, gate::Gates, http::Transport, process::Processes};
 
-/// The outside world, as credentials see it: HTTP, time, randomness, variables and files, tasks.
+/// The outside world, as credentials see it: HTTP, time, randomness, variables and files, tasks, and perhaps programs.
 ///
 /// One pointer wide. Credentials made with the same platform share the limits and gates of the endpoints they call.
 #[derive(Clone)]
@@ -22,10 +22,11 @@ struct Parts {
     env: Arc<dyn Env>,
     runtime: Arc<dyn Runtime>,
     gates: Arc<Gates>,
+    processes: Option<Arc<dyn Processes>>,
 }
 
 impl Platform {
-    /// Puts a platform together.
+    /// Puts a platform together. It runs no programs; see [`with_processes`](Self::with_processes).
     #[must_use]
     pub fn new(
         transport: Arc<dyn Transport>,
@@ -34,7 +35,7 @@ impl Platform {
         env: Arc<dyn Env>,
         runtime: Arc<dyn Runtime>,
     ) -> Self {
-        Self(Arc::new(Parts { transport, clock, random, env, runtime, gates: Arc::default() }))
+        Self(Arc::new(Parts { transport, clock, random, env, runtime, gates: Arc::default(), processes: None }))
     }
 
     /// The same platform with other variables and files. Limits and gates stay shared.
@@ -53,6 +54,12 @@ impl Platform {
     #[must_use]
     pub fn with_transport(&self, transport: Arc<dyn Transport>) -> Self {
         Self(Arc::new(Parts { transport, gates: Arc::default(), ..(*self.0).clone() }))
+    }
+
+    /// The same platform, with the programs of a machine. Limits and gates stay shared.
+    #[must_use]
+    pub fn with_processes(&self, processes: Arc<dyn Processes>) -> Self {
+        Self(Arc::new(Parts { processes: Some(processes), ..(*self.0).clone() }))
     }
 
     /// HTTP.
@@ -83,6 +90,12 @@ impl Platform {
     #[must_use]
     pub fn runtime(&self) -> &Arc<dyn Runtime> {
         &self.0.runtime
+    }
+
+    /// Programs, if this platform runs any.
+    #[must_use]
+    pub fn processes(&self) -> Option<&Arc<dyn Processes>> {
+        self.0.processes.as_ref()
     }
 
     /// Limits and gates of the endpoints that are called through this platform.

@@ -104,6 +104,7 @@
 //! - `tls-native-roots`: the system's roots, which are the default. 2 crates, 26 KB.
 //! - `tls-webpki-roots`: Mozilla's roots, when asked for. 1 crate, 76 KB.
 //! - `proxy`: proxies for `https`. 12 KB.
+//! - `process`: programs, which credentials of developer tools run.
 //!
 //! # Security
 //!
@@ -130,6 +131,8 @@ mod https;
 mod options;
 #[cfg(feature = "tls")]
 mod pool;
+#[cfg(feature = "process")]
+mod process;
 #[cfg(feature = "tls")]
 mod proxy;
 mod runtime;
@@ -164,11 +167,14 @@ fn default_platform() -> Platform {
 }
 
 fn platform_with(transport: transport::HyperTransport) -> Platform {
-    Platform::new(
+    let platform = Platform::new(
         Arc::new(transport),
         Arc::new(runtime::TokioClock),
         Arc::new(runtime::StdRandom),
         Arc::new(env::ProcessEnv),
         Arc::new(runtime::TokioRuntime),
-    )
+    );
+    #[cfg(feature = "process")]
+    let platform = platform.with_processes(Arc::new(process::TokioProcesses::default()));
+    platform
 }

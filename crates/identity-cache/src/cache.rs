@@ -40,11 +40,13 @@ pub struct TokenCache(Arc<Inner>);
 
 pub(crate) struct Inner {
     /// What a hit needs comes first.
-    front: Front,
+    pub(crate) front: Front,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) state: Mutex<State>,
     platform: Platform,
-    fetch: Arc<dyn Fetch>,
+    pub(crate) fetch: Arc<dyn Fetch>,
+    /// See [`Fetch::recheck`].
+    recheck: Option<Duration>,
     options: CacheOptions,
 }
 
@@ -57,6 +59,7 @@ impl TokenCache {
             clock: Arc::clone(platform.clock()),
             state: Mutex::new(State::default()),
             platform: platform.clone(),
+            recheck: fetch.recheck(),
             fetch,
             options,
         }))
@@ -251,6 +254,9 @@ impl Inner {
 
     #[cold]
     fn miss<'a>(self: &'a Arc<Self>, lookup: Lookup<'a>) -> TokenFuture<'a> {
+        if let Some(every) = self.recheck {
+            self.recheck(&lookup, every);
+        }
         if lookup.claims.is_none()
             && let Some(token) = self.look(&lookup)
         {
@@ -436,7 +442,7 @@ impl Inner {
         let order = if flight.claims.is_some() { state.order() } else { flight.order };
         let Some(node) = state.node(&flight.key) else {
             return result.map_or_else(Outcome::Failed, |fetched| {
-                Outcome::Token(Entry::new(Arc::clone(&flight.key), &fetched, name, random, order).token)
+                Outcome::Token(Entry::new(Arc::clone(&flight.key), &fetched, name, random, order, generation).token)
             });
         };
         node.flights.retain(|other| !Arc::ptr_eq(other, flight));
@@ -447,7 +453,11 @@ impl Inner {
             (Ok(fetched), _) => {
                 node.failures.clear();
                 if !is_newer {
-                    self.publish(node, Entry::new(Arc::clone(&node.key), fetched, name, random, order));
+                    let mut entry = Entry::new(Arc::clone(&node.key), fetched, name, random, order, generation);
+                    if let Some(every) = self.recheck {
+                        entry = entry.rechecked(&now, every);
+                    }
+                    self.publish(node, entry);
                 }
                 token = node.entry.as_ref().map(|entry| entry.token.clone());
             }

@@ -22,6 +22,13 @@ pub trait Fetch: fmt::Debug + Send + Sync + 'static {
         0
     }
 
+    /// How long a remembered token is served before [`generation`](Self::generation) is asked again; if it is another than
+    /// before the request that brought the token, the token is dropped, however good it is. `None`, the default, where a token
+    /// outlives what it was got with.
+    fn recheck(&self) -> Option<Duration> {
+        None
+    }
+
     /// Whether a request goes on when nobody waits for it any more: it may use up what there is one of. Else it is ended.
     fn goes_on(&self) -> bool {
         false

@@ -21,6 +21,7 @@ mod flight;
 mod front;
 mod key;
 mod pilot;
+mod recheck;
 mod state;
 mod sync;
 

@@ -13,6 +13,7 @@ use crate::{
     front::Front,
     key::{self, Lookup},
     pilot::Pilot,
+    recheck::Watch,
     state::{FLIGHT_LIMIT, Node, Start, State},
     sync::{Mutex, lock},
 };
@@ -45,8 +46,7 @@ pub(crate) struct Inner {
     pub(crate) state: Mutex<State>,
     platform: Platform,
     pub(crate) fetch: Arc<dyn Fetch>,
-    /// See [`Fetch::recheck`].
-    recheck: Option<Duration>,
+    pub(crate) watch: Watch,
     options: CacheOptions,
 }
 
@@ -59,7 +59,7 @@ impl TokenCache {
             clock: Arc::clone(platform.clock()),
             state: Mutex::new(State::default()),
             platform: platform.clone(),
-            recheck: fetch.recheck(),
+            watch: Watch::new(fetch.as_ref()),
             fetch,
             options,
         }))
@@ -232,6 +232,8 @@ impl Inner {
             start = (runtime.filter(|_| !node.flights.iter().any(waits)))
                 .map(|runtime| node.start(&Lookup { claims: None, ..*lookup }, runtime, order, now));
             self.publish(node, entry.with_life(life));
+        } else if self.watch.is_on() {
+            self.publish(node, entry.with_life(life));
         } else {
             self.front.set(entry.key.slot, &entry);
         }
@@ -246,7 +248,8 @@ impl Inner {
     }
 
     /// Makes `entry` what is known about its key.
-    pub(crate) fn publish(&self, node: &mut Node, entry: Entry) {
+    pub(crate) fn publish(&self, node: &mut Node, mut entry: Entry) {
+        self.watch.limit(&mut entry);
         let entry = Arc::new(entry);
         self.front.set(entry.key.slot, &entry);
         node.entry = Some(entry);
@@ -254,9 +257,7 @@ impl Inner {
 
     #[cold]
     fn miss<'a>(self: &'a Arc<Self>, lookup: Lookup<'a>) -> TokenFuture<'a> {
-        if let Some(every) = self.recheck {
-            self.recheck(&lookup, every);
-        }
+        self.recheck();
         if lookup.claims.is_none()
             && let Some(token) = self.look(&lookup)
         {
@@ -442,7 +443,7 @@ impl Inner {
         let order = if flight.claims.is_some() { state.order() } else { flight.order };
         let Some(node) = state.node(&flight.key) else {
             return result.map_or_else(Outcome::Failed, |fetched| {
-                Outcome::Token(Entry::new(Arc::clone(&flight.key), &fetched, name, random, order, generation).token)
+                Outcome::Token(Entry::new(Arc::clone(&flight.key), &fetched, name, random, order).token)
             });
         };
         node.flights.retain(|other| !Arc::ptr_eq(other, flight));
@@ -452,14 +453,15 @@ impl Inner {
         match (&result, &usable) {
             (Ok(fetched), _) => {
                 node.failures.clear();
-                if !is_newer {
-                    let mut entry = Entry::new(Arc::clone(&node.key), fetched, name, random, order, generation);
-                    if let Some(every) = self.recheck {
-                        entry = entry.rechecked(&now, every);
+                if is_newer {
+                    token = node.entry.as_ref().map(|entry| entry.token.clone());
+                } else {
+                    let entry = Entry::new(Arc::clone(&node.key), fetched, name, random, order);
+                    token = Some(entry.token.clone());
+                    if self.watch.wants(generation) {
+                        self.publish(node, entry);
                     }
-                    self.publish(node, entry);
                 }
-                token = node.entry.as_ref().map(|entry| entry.token.clone());
             }
             // What was refused was asked for before a token that is good.
             (Err(_), _) if is_newer => {}

@@ -14,8 +14,6 @@ pub(crate) struct Entry {
     /// Until then it is served without a lock: neither is it stale nor does anything have to be started.
     pub(crate) quiet_until: Moment,
     pub(crate) life: Life,
-    /// See [`Fetch::generation`](crate::Fetch::generation); as it was when the request started that brought the token.
-    pub(crate) generation: u64,
     /// Whether it was used since the eviction's hand passed; written only when clear.
     used: AtomicBool,
 }
@@ -37,19 +35,10 @@ pub(crate) struct Life {
     warned: u8,
     /// Orders answers: one that was asked for earlier does not replace a later one.
     pub(crate) order: u64,
-    /// From then on a call looks first whether the token is still wanted.
-    pub(crate) recheck_at: Duration,
 }
 
 impl Entry {
-    pub(crate) fn new(
-        key: Arc<Key>,
-        fetched: &Fetched,
-        name: &'static str,
-        random: &dyn Random,
-        order: u64,
-        generation: u64,
-    ) -> Self {
+    pub(crate) fn new(key: Arc<Key>, fetched: &Fetched, name: &'static str, random: &dyn Random, order: u64) -> Self {
         let (since, whole) = (fetched.sent_at, fetched.life.min(LIFE_LIMIT));
         let asked = fetched.refresh_in.filter(|refresh| !refresh.is_zero() && *refresh < whole);
         let half = (whole >= HALF_LIFE_FROM).then(|| whole / 2);
@@ -67,9 +56,8 @@ impl Entry {
             failing_since: Duration::ZERO,
             warned: 0,
             order,
-            recheck_at: Duration::MAX,
         };
-        Self { key, token, quiet_until: life.quiet_until(), life, generation, used: AtomicBool::new(false) }
+        Self { key, token, quiet_until: life.quiet_until(), life, used: AtomicBool::new(false) }
     }
 
     /// The same token with another life.
@@ -79,16 +67,8 @@ impl Entry {
             token: self.token.clone(),
             quiet_until: life.quiet_until(),
             life,
-            generation: self.generation,
             used: AtomicBool::new(self.used.load(Relaxed)),
         }
-    }
-
-    /// The same token, found to be still wanted; it is looked at again after `every`.
-    pub(crate) fn rechecked(&self, now: &Moment, every: Duration) -> Self {
-        let mut life = self.life;
-        life.recheck_at = life.age(now).saturating_add(every);
-        self.with_life(life)
     }
 
     #[inline]
@@ -156,7 +136,7 @@ impl Life {
     }
 
     fn quiet_until(&self) -> Moment {
-        self.since.plus(self.fresh.min(self.refresh_at).min(self.recheck_at))
+        self.since.plus(self.fresh.min(self.refresh_at))
     }
 }
 

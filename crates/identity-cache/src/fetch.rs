@@ -24,7 +24,7 @@ pub trait Fetch: fmt::Debug + Send + Sync + 'static {
 
     /// How long a remembered token is served before [`generation`](Self::generation) is asked again; if it is another than
     /// before the request that brought the token, the token is dropped, however good it is. `None`, the default, where a token
-    /// outlives what it was got with.
+    /// outlives what it was got with. Without the feature `recheck` this is not asked.
     fn recheck(&self) -> Option<Duration> {
         None
     }

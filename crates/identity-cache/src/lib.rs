@@ -6,7 +6,7 @@
 //!
 //! # Features
 //!
-//! None.
+//! - `recheck`: [`Fetch::recheck`], by which tokens are dropped when the credential has become another. 1.2 KB.
 //!
 //! # Security
 //!

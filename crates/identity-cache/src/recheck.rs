@@ -1,35 +1,70 @@
-//! Whether what a remembered token was got with is still the same.
+//! Whether a credential is still the one that its tokens were got with.
 
 use std::time::Duration;
 
+use identity_core::Moment;
+
 use crate::{
     cache::Inner,
-    key::{self, Lookup},
-    sync::lock,
+    entry::Entry,
+    fetch::Fetch,
+    sync::{Mutex, lock},
 };
 
+/// When the generation was asked last, and what it was. Taken while the cache's lock is held, never the other way round.
+pub(crate) struct Watch {
+    /// See [`Fetch::recheck`].
+    every: Option<Duration>,
+    last: Mutex<Option<(u64, Moment)>>,
+}
+
+impl Watch {
+    pub(crate) fn new(fetch: &dyn Fetch) -> Self {
+        Self { every: if IS_BUILT_IN { fetch.recheck() } else { None }, last: Mutex::default() }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        IS_BUILT_IN && self.every.is_some()
+    }
+
+    /// Has an entry served without a look for no longer than until the next one is due.
+    pub(crate) fn limit(&self, entry: &mut Entry) {
+        if IS_BUILT_IN && let (Some(every), Some((_, at))) = (self.every, *lock(&self.last)) {
+            let due = at.plus(every);
+            entry.quiet_until.monotonic = entry.quiet_until.monotonic.min(due.monotonic);
+            entry.quiet_until.wall = entry.quiet_until.wall.min(due.wall);
+        }
+    }
+
+    /// Whether a token is to be remembered that was asked for in this generation.
+    pub(crate) fn wants(&self, generation: u64) -> bool {
+        !self.is_on() || lock(&self.last).is_none_or(|(last, _)| last == generation)
+    }
+}
+
 impl Inner {
-    /// Drops the token of a key if the credential has become another since it was asked for. Looks once in `every`, without
-    /// the lock: it may read files.
-    #[cold]
-    pub(crate) fn recheck(&self, lookup: &Lookup<'_>, every: Duration) {
-        let hash = key::hash(lookup);
+    /// Forgets all tokens if the credential has become another. Looks once in a while, and without the cache's lock: it may
+    /// read files.
+    pub(crate) fn recheck(&self) {
+        if !IS_BUILT_IN {
+            return;
+        }
+        let Some(every) = self.watch.every else { return };
         let now = self.clock.now();
-        let due = lock(&self.state).find(lookup, hash).and_then(|node| node.entry.clone());
-        if due.is_none_or(|entry| entry.life.age(&now) < entry.life.recheck_at) {
+        if lock(&self.watch.last).is_some_and(|(_, at)| now.since(&at) < every) {
             return;
         }
         let generation = self.fetch.generation();
         let mut state = lock(&self.state);
-        let Some(node) = state.find(lookup, hash) else { return };
-        let Some(entry) = node.entry.take() else { return };
-        if entry.generation == generation {
-            self.publish(node, entry.rechecked(&now, every));
-        } else {
-            self.front.clear(entry.key.slot, &entry);
+        let last = lock(&self.watch.last).replace((generation, now));
+        if last.is_some_and(|(last, _)| last != generation) {
+            state.take_entries(&|entry| self.front.clear(entry.key.slot, entry));
         }
     }
 }
+
+/// Whether any credential of this build asks for it. The others need not carry what it takes.
+const IS_BUILT_IN: bool = cfg!(any(test, feature = "recheck"));
 
 #[cfg(test)]
 mod tests {
@@ -44,7 +79,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Ask, CacheOptions, Fetch, Fetched, TokenCache};
+    use crate::{Ask, CacheOptions, Fetched, Lookup, TokenCache};
 
     /// Names its tokens by the generation that they were asked for in.
     #[derive(Debug)]
@@ -101,24 +136,25 @@ mod tests {
         };
         let counts = || (tool.looks.load(SeqCst), tool.asked.load(SeqCst));
 
-        assert_eq!((get(None).secret(), counts()), ("7", (1, 1)));
+        // Before the first request, and as it starts.
+        assert_eq!((get(None).secret(), counts()), ("7", (2, 1)));
         // For a second nothing is looked at, then once in a second, however many ask.
         (0..100).for_each(|_| assert_eq!(get(None).secret(), "7"));
-        assert_eq!(counts(), (1, 1));
+        assert_eq!(counts(), (2, 1));
         for second in 1..=5 {
             clock.advance(Duration::from_secs(1));
             (0..100).for_each(|_| assert_eq!(get(None).secret(), "7"));
-            assert_eq!(counts(), (1 + second, 1));
+            assert_eq!(counts(), (2 + second, 1));
         }
 
         tool.generation.store(8, SeqCst);
         assert_eq!(get(None).secret(), "7", "not yet looked at");
         clock.advance(Duration::from_secs(1));
-        assert_eq!((get(None).secret(), counts()), ("8", (8, 2)));
+        assert_eq!((get(None).secret(), counts()), ("8", (9, 2)));
 
         // A change while a token is asked for is noticed as well, for the token is of before it.
         let options = TokenRequestOptions::new().with_claims("{}");
-        let outcomes = sim.run(join_all([
+        let outcomes: Vec<Option<AccessToken>> = sim.run(join_all([
             Box::pin(async { Some(cache.get(&["a"], "", "", Some(&options)).await.unwrap()) }) as BoxFuture<'_, _>,
             Box::pin(async {
                 clock.sleep(Duration::from_millis(100)).await;

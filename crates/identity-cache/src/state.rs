@@ -92,6 +92,11 @@ impl State {
         self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.flights)).collect()
     }
 
+    /// Forgets all tokens.
+    pub(crate) fn take_entries(&mut self, taken: &dyn Fn(&Arc<Entry>)) {
+        self.nodes.iter_mut().filter_map(|node| node.entry.take()).for_each(|entry| taken(&entry));
+    }
+
     /// Removes the first node that was not used since the hand passed it last. Looks at so many and no more, and at few with
     /// flights: where they are under way for more keys than there is room for, there is nothing to find, and all who come
     /// would look in vain.

@@ -3,8 +3,9 @@
 /// What is wrong and what to do about it, by the first of the codes that is known.
 ///
 /// Source: <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
+#[must_use]
 #[rustfmt::skip]
-pub(crate) fn advice(codes: &[u32]) -> Option<&'static str> {
+pub fn advice(codes: &[u32]) -> Option<&'static str> {
     codes.iter().find_map(|code| Some(match code {
         7000215 => "the client secret is wrong; give its value, not its id, and check that it is one of this application",
         7000222 => "the client secret has expired; add a new one in the application's registration and use it here",

@@ -6,6 +6,7 @@
 //! - [`ClientAuthentication`] is how a client proves who it is; [`ClientSecret`] is the simplest.
 //! - [`Realm`] is who checks the password of a person.
 //! - [`AzureAuthorityHosts`] names the clouds.
+//! - [`Tenants`], [`advice()`] and [`needs_person`] are for those who reach Entra ID another way, say by a tool.
 //!
 //! # What is sent where
 //!
@@ -48,14 +49,17 @@ mod tenant;
 mod tests;
 
 pub use self::{
+    advice::advice,
     app::AppClient,
     auth::{ClientAuthentication, ClientSecret, Proof, ProofRequest},
     authority::{AzureAuthorityHosts, KnownAuthorities},
     challenge::www_authenticate,
     client::Client,
     grant::{Grant, Granted, SamlVersion},
+    outcome::needs_person,
     options::ClientOptions,
     realm::{Federation, Realm},
     refresh::RefreshTokens,
     route::Route,
+    tenant::Tenants,
 };

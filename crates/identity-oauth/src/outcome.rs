@@ -98,7 +98,7 @@ pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Resul
         && kind == AuthenticationFailed
         && (body.text("error").is_some_and(|error| INTERACTION.contains(&error.as_str()))
             || body.text("claims").is_some_and(|claims| !claims.is_empty())
-            || codes.iter().any(|code| INTERACTION_CODES.contains(code)));
+            || needs_person(&codes));
     let (kind, why) = if needs_person {
         (AuthenticationRequired, "the person has to sign in again, and answer what is asked of them there")
     } else {
@@ -145,6 +145,12 @@ pub(crate) fn judge(answer: &Answer, circumstances: &Circumstances<'_>) -> Resul
         error = error.with_scopes(&scopes, claims.as_deref());
     }
     Err(error.with_entra_codes(codes))
+}
+
+/// Whether one of the codes says that a person can mend the refusal by signing in.
+#[must_use]
+pub fn needs_person(codes: &[u32]) -> bool {
+    codes.iter().any(|code| INTERACTION_CODES.contains(code))
 }
 
 /// Whether a refusal is one of what was presented, and not of the application, of what was asked for, or of what the person

@@ -7,15 +7,20 @@ use crate::{authority::is_adfs, env};
 
 /// The tenant of a credential, and those that a request may ask for in its place.
 #[derive(Clone, Debug)]
-pub(crate) struct Tenants {
+pub struct Tenants {
     own: String,
     allowed: Vec<String>,
     is_pinned: bool,
 }
 
 impl Tenants {
-    /// `allowed` is what the program allows; `None` leaves it to the variable.
-    pub(crate) fn new(own: &str, allowed: Option<Vec<String>>, env: &dyn Env) -> Result<Self> {
+    /// `own` is empty where the tenant is not the credential's to choose; then a request may name any. `allowed` is what the
+    /// program allows; `None` leaves it to the variable `AZURE_ADDITIONALLY_ALLOWED_TENANTS`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`] if one that is allowed is no tenant, or the variable is not Unicode.
+    pub fn new(own: &str, allowed: Option<Vec<String>>, env: &dyn Env) -> Result<Self> {
         let allowed = match (allowed, env.text(env::ADDITIONALLY_ALLOWED_TENANTS)?) {
             (Some(allowed), _) => allowed,
             (None, Some(text)) => {
@@ -30,14 +35,20 @@ impl Tenants {
         Ok(Self { own: own.to_owned(), allowed, is_pinned })
     }
 
-    pub(crate) fn own(&self) -> &str {
+    /// The credential's own tenant.
+    #[must_use]
+    pub fn own(&self) -> &str {
         &self.own
     }
 
     /// The tenant to ask when a request names one; empty for the credential's own. Case does not matter.
     ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`] if it is no tenant, or none that is allowed.
+    ///
     /// Source: azure-identity 1.27.0, `_internal/utils.py` (`resolve_tenant`); the case as Azure.Identity 1.15 (.NET).
-    pub(crate) fn resolve<'a>(&self, requested: &'a str) -> Result<&'a str> {
+    pub fn resolve<'a>(&self, requested: &'a str) -> Result<&'a str> {
         if requested.eq_ignore_ascii_case(&self.own) {
             return Ok("");
         }
@@ -51,7 +62,7 @@ impl Tenants {
         }
         let is_allowed = |allowed: &String| allowed == ANY || allowed.eq_ignore_ascii_case(requested);
         let is_open = self.allowed.is_empty() && self.own.eq_ignore_ascii_case("organizations");
-        if is_open || self.allowed.iter().any(is_allowed) {
+        if self.own.is_empty() || is_open || self.allowed.iter().any(is_allowed) {
             info!(own = self.own, requested, "a request is for another tenant");
             return Ok(requested);
         }
@@ -81,7 +92,7 @@ mod tests {
     fn the_first_rule_that_fits_decides() {
         /// The own tenant, the list of the program, variables, the requested tenant, which one is asked.
         type Row<'a> = (&'a str, Option<&'a [&'a str]>, &'a [(&'a str, &'a str)], &'a str, Option<&'a str>);
-        let rows: [Row<'_>; 15] = [
+        let rows: [Row<'_>; 18] = [
             ("own", None, &[], "own", Some("")),
             ("own", None, &[], "OWN", Some("")),
             ("adfs", Some(&["*"]), &[], "other", Some("")),
@@ -97,6 +108,9 @@ mod tests {
             ("organizations", Some(&["x"]), &[], "other", None),
             ("own", None, &[], "other", None),
             ("own", Some(&["*"]), &[], "../x", None),
+            ("", None, &[], "other", Some("other")),
+            ("", Some(&["x"]), &[], "other", Some("other")),
+            ("", None, &[PINNED], "other", Some("")),
         ];
         for (own, allowed, vars, requested, expected) in rows {
             let allowed = allowed.map(|list| list.iter().map(ToString::to_string).collect());

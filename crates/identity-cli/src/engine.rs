@@ -1,0 +1,322 @@
+//! From "a token is wanted" to a run of a tool, and what its end means.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use identity_cache::{Ask, Fetch, Fetched, Lookup, TokenCache};
+use identity_core::{
+    AccessToken, BoxFuture, CallContext, Error, ErrorKind, Platform, Result, Secret, TokenFuture, TokenRequestOptions,
+    check, expiry,
+    process::{Command, Output, ProcessError, Processes},
+    retry::jitter,
+};
+use identity_oauth::Tenants;
+use tracing::debug;
+
+use crate::{
+    find,
+    options::{Options, invalid},
+};
+
+/// What one tool is like.
+pub(crate) trait Tool: fmt::Debug + Send + Sync + 'static {
+    /// The credential's name.
+    fn credential(&self) -> &'static str;
+
+    /// What people call the tool.
+    fn name(&self) -> &'static str;
+
+    /// Its programs, the best first.
+    fn programs(&self) -> &'static [&'static str];
+
+    /// What to do where none of them is.
+    fn how_to_install(&self) -> &'static str;
+
+    /// The files that change when somebody else signs in.
+    fn files(&self, platform: &Platform) -> Vec<PathBuf>;
+
+    /// Judges what is wanted before anything is started.
+    fn check(&self, wanted: &Wanted<'_>) -> Result<()>;
+
+    /// The arguments, and the variables that it gets besides.
+    fn command(&self, wanted: &Wanted<'_>) -> (Vec<String>, Vec<(&'static str, String)>);
+
+    /// What a person types to see what the tool does.
+    fn by_hand(&self, wanted: &Wanted<'_>) -> String;
+
+    /// What the end of a run means.
+    fn read(&self, output: &Output, wanted: &Wanted<'_>, hidden: &[&str]) -> Result<Token, Failure>;
+}
+
+/// What is wanted of a tool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) scopes: &'a [&'a str],
+    /// Empty for the one that the tool is signed in to.
+    pub(crate) tenant: &'a str,
+    pub(crate) claims: Option<&'a str>,
+}
+
+/// A token as a tool printed it.
+pub(crate) struct Token {
+    pub(crate) secret: Secret,
+    /// In seconds since the Unix epoch.
+    pub(crate) expires_on: i64,
+}
+
+/// Why a run brought no token.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// Whether nobody is signed in.
+    pub(crate) is_signed_out: bool,
+    /// Whether another run may do better: the tool came in its own way.
+    pub(crate) may_pass: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, is_signed_out: false, may_pass: false }
+    }
+}
+
+/// A tool and what is remembered of it.
+pub(crate) struct Cli {
+    cache: Option<TokenCache>,
+    runner: Arc<Runner>,
+}
+
+impl Cli {
+    pub(crate) fn new(tool: Arc<dyn Tool>, platform: &Platform, options: &Options) -> Result<Self> {
+        let processes = platform.processes().ok_or_else(|| {
+            invalid(
+                "this platform runs no programs; turn on the feature `process` of identity-tokio, or give it processes",
+            )
+        })?;
+        let runner = Arc::new(Runner {
+            files: tool.files(platform),
+            tool,
+            tenants: options.tenants(platform.env().as_ref())?,
+            timeout: options.timeout()?,
+            processes: Arc::clone(processes),
+            platform: platform.clone(),
+        });
+        let fetch = || Arc::clone(&runner) as Arc<dyn Fetch>;
+        let cache = options.cache()?.map(|cache| TokenCache::new(platform, fetch(), cache));
+        Ok(Self { cache, runner })
+    }
+
+    #[inline]
+    pub(crate) fn get<'a>(
+        &'a self,
+        scopes: &'a [&'a str],
+        options: Option<&'a TokenRequestOptions>,
+    ) -> TokenFuture<'a> {
+        let tenant = match options.and_then(TokenRequestOptions::tenant_id) {
+            None => "",
+            Some(requested) => match self.runner.tenants.resolve(requested) {
+                Ok(tenant) => tenant,
+                Err(error) => return TokenFuture::ready(Err(error.with_credential(self.runner.name()))),
+            },
+        };
+        match &self.cache {
+            Some(cache) => cache.get(scopes, tenant, "", options),
+            None => self.run(scopes, tenant, options),
+        }
+    }
+
+    /// A token that nobody remembers.
+    #[cold]
+    fn run<'a>(
+        &'a self,
+        scopes: &'a [&'a str],
+        tenant: &'a str,
+        options: Option<&'a TokenRequestOptions>,
+    ) -> TokenFuture<'a> {
+        let name = self.runner.name();
+        TokenFuture::pending(async move {
+            let claims = options.and_then(TokenRequestOptions::claims);
+            let context = options.map_or(CallContext::Alone, TokenRequestOptions::context);
+            let fetched = self.runner.token(Wanted { scopes, tenant, claims }, context).await;
+            let fetched = fetched.map_err(|error| error.with_credential(name))?;
+            let expires_on = fetched.sent_at.plus(fetched.life).wall;
+            Ok(AccessToken::new(fetched.secret.expose(), expires_on).with_credential(name, ""))
+        })
+    }
+}
+
+impl fmt::Debug for Cli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(self.runner.name())
+            .field("tenant_id", &self.runner.tenants.own())
+            .field("tool", &self.runner.tool)
+            .field("process_timeout", &self.runner.timeout)
+            .field("cache", &self.cache.is_some())
+            .finish()
+    }
+}
+
+/// Runs a tool.
+struct Runner {
+    tool: Arc<dyn Tool>,
+    tenants: Tenants,
+    timeout: Duration,
+    files: Vec<PathBuf>,
+    processes: Arc<dyn Processes>,
+    platform: Platform,
+}
+
+impl Runner {
+    fn wanted<'a>(&'a self, scopes: &'a [&'a str], tenant: &'a str, claims: Option<&'a str>) -> Wanted<'a> {
+        let tenant = if tenant.is_empty() { self.tenants.own() } else { tenant };
+        Wanted { scopes, tenant, claims }
+    }
+
+    fn judge(&self, wanted: &Wanted<'_>) -> Result<()> {
+        wanted.claims.map_or(Ok(()), check::claims)?;
+        self.tool.check(wanted)
+    }
+
+    /// A token by one run, or by two if the first came in its own way.
+    async fn token(&self, wanted: Wanted<'_>, context: CallContext) -> Result<Fetched> {
+        let wanted = self.wanted(wanted.scopes, wanted.tenant, wanted.claims);
+        self.judge(&wanted)?;
+        let failure = match self.attempt(&wanted).await {
+            Err(failure) if failure.may_pass => {
+                debug!(credential = self.name(), error = %failure.error, "the tool is run once more");
+                let pause = PAUSE + jitter(self.platform.random().as_ref(), PAUSE * 4);
+                self.platform.clock().sleep(pause).await;
+                self.attempt(&wanted).await
+            }
+            other => other,
+        };
+        failure.map_err(|failure| in_context(failure, context))
+    }
+
+    async fn attempt(&self, wanted: &Wanted<'_>) -> Result<Fetched, Failure> {
+        let env = self.platform.env().as_ref();
+        let tool = self.tool.as_ref();
+        if self.platform.runtime().current().is_none() {
+            return Err(invalid("there is no tokio runtime to run a tool in; call this from inside a runtime").into());
+        }
+        let Some(program) = find::program(env, self.processes.as_ref(), tool.programs()) else {
+            let message = format!("{} is not on the PATH; {}", tool.name(), tool.how_to_install());
+            return Err(unavailable(message).into());
+        };
+        let (args, variables) = tool.command(wanted);
+        let directory = find::working_directory(env)?;
+        debug!(credential = self.name(), program = %program.display(), ?args, "a tool is run");
+        let shown = program.display().to_string();
+        let command = Command { program, args, variables, hidden: &SECRETS, directory, timeout: self.timeout };
+        let sent_at = self.platform.clock().now();
+        let output = self.processes.run(command).await.map_err(|error| self.no_output(error, &shown, wanted))?;
+        let secrets: Vec<Secret> =
+            SECRETS.iter().filter_map(|name| env.text(name).ok().flatten()).map(Secret::new).collect();
+        let hidden: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+        debug!(credential = self.name(), code = output.code(), "the tool has ended");
+        let Token { secret, expires_on } = tool.read(&output, wanted, &hidden)?;
+        if !check::is_token(secret.expose()) {
+            return Err(protocol(format!("{} printed a token that is none", tool.name())).into());
+        }
+        let life = expiry::life(None, Some(expires_on), None, sent_at.wall).ok_or_else(|| {
+            protocol(format!(
+                "{} printed a token that has expired already; compare this machine's clock with the right time",
+                tool.name()
+            ))
+        })?;
+        Ok(Fetched { secret, life, refresh_in: None, sent_at, origin: "" })
+    }
+
+    /// What it means that there is no whole output.
+    fn no_output(&self, error: ProcessError, program: &str, wanted: &Wanted<'_>) -> Error {
+        let (name, by_hand) = (self.tool.name(), self.tool.by_hand(wanted));
+        let (kind, message) = match &error {
+            ProcessError::NotStarted(cause) if cause.kind() == std::io::ErrorKind::InvalidInput => {
+                (ErrorKind::InvalidArgument, format!("{program} cannot be given these arguments"))
+            }
+            ProcessError::NotStarted(_) => (
+                ErrorKind::CredentialUnavailable,
+                format!(
+                    "{program} is there and cannot be started; run `{by_hand}` to see why, and install {name} again"
+                ),
+            ),
+            ProcessError::TimedOut => (
+                ErrorKind::Transport,
+                format!(
+                    "{name} was not done within {:?} and was ended; run `{by_hand}` to see what it waits for, or give it more time by process_timeout",
+                    self.timeout
+                ),
+            ),
+            ProcessError::TooMuch(_) => (
+                ErrorKind::Protocol,
+                format!("{name} wrote more than any answer has and was ended; run `{by_hand}` to see what it says"),
+            ),
+            _ => {
+                (ErrorKind::Transport, format!("{name} was lost while it ran; run `{by_hand}` to see whether it works"))
+            }
+        };
+        Error::new(kind, message).with_source(error)
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tool.fmt(f)
+    }
+}
+
+impl Fetch for Runner {
+    fn name(&self) -> &'static str {
+        self.tool.credential()
+    }
+
+    fn check(&self, lookup: &Lookup<'_>) -> Result<()> {
+        self.judge(&self.wanted(lookup.scopes, lookup.tenant, lookup.claims))
+    }
+
+    fn generation(&self) -> u64 {
+        find::stamps(self.processes.as_ref(), &self.files)
+    }
+
+    fn recheck(&self) -> Option<Duration> {
+        Some(RECHECK)
+    }
+
+    fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>> {
+        Box::pin(async move {
+            let scopes: Vec<&str> = ask.scopes.iter().map(String::as_str).collect();
+            let wanted = Wanted { scopes: &scopes, tenant: &ask.tenant, claims: ask.claims.as_deref() };
+            self.token(wanted, ask.context).await
+        })
+    }
+}
+
+/// What a failure is for a caller: a chain goes on where nobody is signed in, and the default chain whatever has befallen a
+/// tool, for it is there on every developer's machine, whether it is meant or not.
+fn in_context(failure: Failure, context: CallContext) -> Error {
+    let Failure { error, is_signed_out, .. } = failure;
+    let goes_on = match context {
+        CallContext::Alone => false,
+        CallContext::DefaultChain => error.kind() != ErrorKind::InvalidArgument,
+        _ => is_signed_out,
+    };
+    if goes_on && !error.is_unavailable() { error.with_kind(ErrorKind::CredentialUnavailable) } else { error }
+}
+
+#[cold]
+pub(crate) fn unavailable(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::CredentialUnavailable, message)
+}
+
+#[cold]
+pub(crate) fn protocol(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Protocol, message)
+}
+
+/// Variables of this process that hold secrets, of which no tool reads any.
+const SECRETS: [&str; 3] = ["AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_PASSWORD"];
+/// Before a second run, and up to five times as long.
+///
+/// Source: our choice; a tool that writes its cache is done in less.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How soon it is noticed that somebody else has signed in. Source: our choice.
+const RECHECK: Duration = Duration::from_secs(1);

@@ -1,0 +1,164 @@
+//! What a tool says, made fit to be looked through and to be shown.
+
+use identity_core::redact::excerpt;
+
+/// The text of an output: without the escapes that colour it, and with line feeds only.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    let lossy = String::from_utf8_lossy(bytes);
+    let mut clean = String::with_capacity(lossy.len());
+    let mut rest = lossy.trim_start_matches('\u{feff}').chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' => skip_escape(&mut rest),
+            '\r' | '\0' => {}
+            _ => clean.push(c),
+        }
+    }
+    clean
+}
+
+/// Passes what follows an escape character. Source: ECMA-48, sections 5.3 to 5.6.
+fn skip_escape(rest: &mut std::str::Chars<'_>) {
+    match rest.next() {
+        // Parameters, and a final byte.
+        Some('[') => drop(rest.find(|c| matches!(c, '\u{40}'..='\u{7e}'))),
+        // A command to the terminal: to the bell, or to the string terminator, whose second byte is passed here, too.
+        Some(']') if rest.find(|c| matches!(c, '\u{7}' | '\u{1b}')) == Some('\u{1b}') => drop(rest.next()),
+        _ => {}
+    }
+}
+
+/// The object that a program printed, without the lines before and behind it: it may warn before it answers.
+pub(crate) fn object(output: &str) -> Option<&str> {
+    let mut start = 0;
+    for line in output.split_inclusive('\n') {
+        if line.trim_start().starts_with('{') {
+            let end = output.rfind('}')?;
+            return output.get(start..=end);
+        }
+        start += line.len();
+        if start > NOISE_LIMIT {
+            return None;
+        }
+    }
+    None
+}
+
+/// What is shown of a text: its beginning, without secrets. Those are `hidden`, the values of what JSON calls a token, and
+/// whatever else is long and without a blank, as refresh tokens are.
+pub(crate) fn shown(text: &str, hidden: &[&str]) -> String {
+    let text = mask_runs(&mask_values(text));
+    excerpt(text.as_bytes(), hidden)
+}
+
+/// Replaces the values of members whose names end in "token", also one that the end of the text cuts.
+fn mask_values(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let (mut rest, mut is_named) = (text, false);
+    while let Some((before, after)) = rest.split_once('"') {
+        let is_value = is_named && before.trim() == ":";
+        let (inner, end) = after.split_at_checked(string_len(after)).unwrap_or((after, ""));
+        clean.push_str(before);
+        clean.push('"');
+        clean.push_str(if is_value { MASK } else { inner });
+        is_named = !is_value && inner.to_ascii_lowercase().ends_with("token");
+        rest = end.strip_prefix('"').map_or("", |end| {
+            clean.push('"');
+            end
+        });
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// How long a string is whose opening quote was passed.
+fn string_len(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.unwrap_or(text.len())
+}
+
+/// Replaces runs that are too long for a word, an id or a name.
+fn mask_runs(text: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '+' | '=');
+    let mut clean = String::with_capacity(text.len());
+    for part in text.split_inclusive(|c| !is_word(c)) {
+        let word = part.trim_end_matches(|c| !is_word(c));
+        if word.len() < LONG {
+            clean.push_str(part);
+        } else {
+            clean.push_str(MASK);
+            clean.push_str(part.get(word.len()..).unwrap_or_default());
+        }
+    }
+    clean
+}
+
+const MASK: &str = "***";
+/// How many bytes may come before the object. Source: our choice.
+const NOISE_LIMIT: usize = 4 * 1024;
+/// A client secret has 40 characters, an id 36, and the longest names of modules and classes are shorter than this.
+const LONG: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_and_commands_to_the_terminal_go() {
+        for (bytes, expected) in [
+            (&b"\x1b[91mERROR: no\x1b[0m\r\n"[..], "ERROR: no\n"),
+            (b"\xef\xbb\xbf{}", "{}"),
+            (b"\x1b]0;title\x07a\x1b]8;;x\x1b\\b", "ab"),
+            (b"\x1b[38;5;1ma\x1bMb\x1b", "ab"),
+            (b"\x1b[", ""),
+            (b"a\0b\xff", "ab\u{fffd}"),
+        ] {
+            assert_eq!(text(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn an_object_is_found_among_lines_of_noise() {
+        let long = format!("{}\n{{}}", "x\n".repeat(NOISE_LIMIT));
+        for (output, expected) in [
+            ("{\"a\":1}", Some("{\"a\":1}")),
+            ("WARNING: x {y}\n\n  {\n \"a\": {}\n}\n\nbye", Some("  {\n \"a\": {}\n}")),
+            ("warning {}", None),
+            ("", None),
+            ("{ cut", None),
+            (&long, None),
+        ] {
+            assert_eq!(object(output), expected, "{output:.40}");
+        }
+    }
+
+    #[test]
+    fn no_token_is_shown_in_whatever_form() {
+        let opaque = "0.AXoA-b_c".repeat(20);
+        for said in [
+            r#"{"accessToken": "canary", "expires_on": 1}"#.to_owned(),
+            r#"{"accessToken":"can\"ary"#.to_owned(),
+            r#"{"token" : "canary"}"#.to_owned(),
+            r#"{'refreshToken': 'canary'} "refresh_token":"canary""#.replace("'canary'", "'x'"),
+            format!("got {opaque} and \"{opaque}\""),
+            "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.canary".to_owned(),
+            "the secret is s3cr".to_owned(),
+        ] {
+            let shown = shown(&said, &["s3cr"]);
+            assert!(!shown.contains("canary") && !shown.contains("0.AX") && !shown.contains("s3cr"), "{shown}");
+            assert!(shown.contains("***"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_stays() {
+        let said =
+            "ERROR: AADSTS50076: no. Trace ID: 11111111-1111-4111-8111-111111111111 https://a.example/b?c=\"token\": 5";
+        assert_eq!(shown(said, &[]), said);
+    }
+}

@@ -4,10 +4,9 @@ use identity_core::{
     Error, ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture, TokenRequestOptions, answer::Body, check,
     date::parse_seconds, process::Output, text,
 };
-use identity_oauth::{advice, needs_person};
 
 use crate::{
-    engine::{Cli, Failure, Token, Tool, Wanted, protocol, unavailable},
+    engine::{Cli, Failure, Token, Told, Tool, Wanted, protocol, unavailable},
     find,
     options::{Options, invalid, options},
     said,
@@ -162,8 +161,8 @@ impl Tool for AzureCli {
 
     fn check(&self, wanted: &Wanted<'_>) -> Result<()> {
         if let Some(claims) = wanted.claims {
-            let mut login = format!("az login --claims-challenge {}", text::base64(claims.as_bytes()));
-            add_target(&mut login, wanted);
+            let login = format!("az login --claims-challenge {}", text::base64(claims.as_bytes()));
+            let login = with_target(&login, wanted);
             let message = format!(
                 "the resource wants more proof than the Azure CLI can give by itself; run `{login}` with Azure CLI 2.76 or later, and try again"
             );
@@ -206,79 +205,70 @@ impl Tool for AzureCli {
 impl AzureCli {
     /// What a run that failed means: the first of these that fits.
     fn failure(&self, output: &Output, wanted: &Wanted<'_>, hidden: &[&str]) -> Failure {
-        use ErrorKind::{AuthenticationFailed, AuthenticationRequired, CredentialUnavailable, Protocol, Transport};
+        use ErrorKind::{AuthenticationFailed, CredentialUnavailable, Protocol, Transport};
 
         let stderr = said::text(output.stderr());
         let has = |marks: &[&str]| marks.iter().any(|mark| stderr.contains(mark));
-        let codes = text::entra_codes(&stderr);
-        let mut login = "az login".to_owned();
-        let (mut is_signed_out, may_pass) = (false, codes.is_empty() && has(&RACES));
-        let (kind, why) = if output.code().is_none() {
-            (Transport, "it was killed; try again".to_owned())
-        } else if output.code() == Some(127) || stderr.starts_with("'az' is not recognized") {
-            (
-                CredentialUnavailable,
-                "a part of it is missing; install it again, https://aka.ms/azure-cli tells how".to_owned(),
-            )
-        } else if needs_person(&codes) {
-            add_target(&mut login, wanted);
-            let advice = advice(&codes).unwrap_or("the person has to sign in again");
-            (AuthenticationRequired, format!("{advice}; run `{login}`"))
-        } else if !codes.is_empty() {
-            (AuthenticationFailed, advice(&codes).unwrap_or("Entra ID refuses the request").to_owned())
-        } else if has(&["ERROR: None"]) {
+        let (said, code) = (reason(&stderr), output.code());
+        let told = Told { tool: self, code, said: &said, wanted, hidden, may_pass: has(&RACES) };
+        if code == Some(127) || stderr.starts_with("'az' is not recognized") {
+            let why = "a part of it is missing; install it again, https://aka.ms/azure-cli tells how";
+            return told.means(CredentialUnavailable, why);
+        }
+        if let Some(failure) = told.usual(&with_target("az login", wanted)) {
+            return failure;
+        }
+        if has(&["ERROR: None"]) {
             // 2026-11, az 2.91: this is all that it says of HTTP 429.
-            (
-                Transport,
-                "Entra ID refused without a reason, as it does when it is asked too often; try again later".to_owned(),
-            )
-        } else if has(&["Subscription '"]) {
-            let advice = "it knows no such subscription; `az account list --all` shows those it knows, and `az login` brings new ones";
-            (AuthenticationFailed, advice.to_owned())
-        } else if has(&["az login", "az account set"]) {
-            is_signed_out = true;
-            if !wanted.tenant.is_empty() {
-                login.extend([" --tenant ", wanted.tenant]);
-            }
-            (AuthenticationFailed, format!("nobody is signed in to it; run `{login}`"))
-        } else if has(&["CERTIFICATE_VERIFY_FAILED", "SSLError"]) {
-            let advice = "it does not trust the certificate that it was shown; name the CA of your proxy's in REQUESTS_CA_BUNDLE";
-            (Transport, advice.to_owned())
-        } else if has(&UNREACHABLE) {
-            (Transport, "it cannot reach Entra ID; check network and proxy".to_owned())
-        } else if has(&["Unable to get authority configuration for"]) {
-            (AuthenticationFailed, "the tenant does not exist, or not in this cloud; check the tenant id".to_owned())
-        } else if has(&["unrecognized arguments"]) {
-            (Protocol, "it is too old for what it was asked; run `az upgrade`".to_owned())
-        } else {
-            let by_hand = self.by_hand(wanted);
-            (AuthenticationFailed, format!("run `{by_hand}` to see more"))
-        };
-        let mut message = match output.code() {
-            Some(code) => format!("{} failed with exit code {code}: {why}", self.name()),
-            None => format!("{} failed: {why}", self.name()),
-        };
-        let shown = said::shown(&reason(&stderr), hidden);
-        if !shown.is_empty() && !is_signed_out {
-            message.extend(["; it said: ", &shown]);
+            let why = "Entra ID refused without a reason, as it does when it is asked too often; try again later";
+            return told.means(Transport, why);
         }
-        let mut error = Error::new(kind, message).with_entra_codes(codes);
-        if kind == AuthenticationRequired {
-            error = error.with_scopes(wanted.scopes, None);
+        if has(&["Subscription '"]) {
+            let why = "it knows no such subscription; `az account list --all` shows those it knows, and `az login` brings new ones";
+            return told.means(AuthenticationFailed, why);
         }
-        Failure { error, is_signed_out, may_pass }
+        if has(&["az login", "az account set"]) {
+            return told.means_signed_out(&login(wanted));
+        }
+        if has(&["CERTIFICATE_VERIFY_FAILED", "SSLError"]) {
+            let why = "it does not trust the certificate that it was shown; if a proxy opens TLS here, name the file with its CA in REQUESTS_CA_BUNDLE";
+            return told.means(Transport, why);
+        }
+        if has(&UNREACHABLE) {
+            return told.means(Transport, "it cannot reach Entra ID; check network and proxy");
+        }
+        if has(&["Unable to get authority configuration for"]) {
+            let why = "the tenant does not exist, or not in this cloud; check the tenant id";
+            return told.means(AuthenticationFailed, why);
+        }
+        if told.may_pass {
+            let why = "another `az` was writing the files that it reads; try again, and if it stays so, run `az account clear` and `az login`";
+            return told.means(Transport, why);
+        }
+        if has(&["unrecognized arguments"]) {
+            return told.means(Protocol, "it is too old for what it was asked; run `az upgrade`");
+        }
+        told.means(AuthenticationFailed, &format!("run `{}` to see more", self.by_hand(wanted)))
     }
 }
 
-/// Adds to a command of a sign-in what it is for.
-fn add_target(login: &mut String, wanted: &Wanted<'_>) {
+/// How to sign in, to the tenant if one is wanted.
+fn login(wanted: &Wanted<'_>) -> String {
+    let tenant = if wanted.tenant.is_empty() { String::new() } else { format!(" --tenant {}", wanted.tenant) };
+    format!("az login{tenant}")
+}
+
+/// A command of a sign-in with what it is for.
+fn with_target(command: &str, wanted: &Wanted<'_>) -> String {
+    let mut command = command.to_owned();
     if !wanted.tenant.is_empty() {
-        login.extend([" --tenant ", wanted.tenant]);
+        command.extend([" --tenant ", wanted.tenant]);
     }
     // It is meant to be copied into a shell.
     if let Some(scope) = wanted.scopes.first().filter(|scope| find::scopes(&[scope]).is_ok()) {
-        login.extend([" --scope ", scope]);
+        command.extend([" --scope ", scope]);
     }
+    command
 }
 
 /// The resource of the only scope, which was checked.
@@ -310,9 +300,9 @@ fn token(output: &Output, hidden: &[&str]) -> Result<Token> {
 }
 
 fn unexpected(why: &str, stdout: &str, hidden: &[&str]) -> Error {
-    let shown = said::shown(stdout, hidden);
     protocol(format!(
-        "the Azure CLI (az) printed something unexpected: {why}; run `az upgrade`, and check what other `az` the PATH may name; it printed: {shown}"
+        "the Azure CLI (az) printed something unexpected: {why}; run `az upgrade`, and check what other `az` the PATH may name{}",
+        said::printed(stdout, hidden)
     ))
 }
 
@@ -343,7 +333,7 @@ pub(crate) const PROFILE: &str = "azureProfile.json";
 /// Source: az 2.91.0 with files that were cut; <https://github.com/Azure/azure-cli/issues/30046>, 20749, 20273, 25485, 33746.
 const RACES: [&str; 8] = [
     "does not exist in MSAL token cache",
-    "Could not retrieve credential from local cache",
+    "ERROR: Could not retrieve credential from local cache",
     "JSONDecodeError",
     "JSON is invalid",
     ".lockfile",

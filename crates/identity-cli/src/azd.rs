@@ -4,11 +4,10 @@ use identity_core::{
     Error, ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture, TokenRequestOptions, answer::Body,
     date::parse_time, json, process::Output, text,
 };
-use identity_oauth::{advice, needs_person};
 
 use crate::{
     az,
-    engine::{Cli, Failure, Token, Tool, Wanted, protocol},
+    engine::{Cli, Failure, Token, Told, Tool, Wanted, protocol},
     find,
     options::{Options, options},
     said,
@@ -155,55 +154,44 @@ impl AzureDeveloperCli {
 
         let (stdout, stderr) = (said::text(output.stdout()), said::text(output.stderr()));
         let said = reason(&stdout).or_else(|| reason(&stderr)).unwrap_or_else(|| stderr.clone());
-        let has = |marks: &[&str]| {
-            marks.iter().any(|mark| stdout.contains(mark) || stderr.contains(mark) || said.contains(mark))
-        };
-        let codes = text::entra_codes(&said);
-        let mut is_signed_out = false;
-        let (kind, why) = if output.code().is_none() {
-            (Transport, "it was killed; try again".to_owned())
-        } else if output.code() == Some(127) || stderr.starts_with("'azd' is not recognized") {
-            (
-                CredentialUnavailable,
-                "a part of it is missing; install it again, https://aka.ms/azd tells how".to_owned(),
-            )
-        } else if has(&["unknown flag: --claims"]) {
-            let login = "the resource wants more proof, which it takes since 1.18.1; update it, and try again";
-            (CredentialUnavailable, login.to_owned())
-        } else if has(&["unknown command \"auth\"", "unknown flag: --"]) {
-            (CredentialUnavailable, "it is too old for what it was asked; update it".to_owned())
-        } else if needs_person(&codes) || wanted.claims.is_some() && !codes.is_empty() {
-            let advice = advice(&codes).unwrap_or("the person has to sign in again");
-            (AuthenticationRequired, format!("{advice}; run `{}`", with_target("azd auth login", wanted)))
-        } else if !codes.is_empty() {
-            (AuthenticationFailed, advice(&codes).unwrap_or("Entra ID refuses the request").to_owned())
-        } else if has(&SIGNED_OUT) {
-            is_signed_out = true;
-            (AuthenticationFailed, format!("nobody is signed in to it; run `{}`", login(wanted)))
-        } else if has(&["AZURE_SUBSCRIPTION_ID"]) {
-            let advice = "it cannot tell the tenant of the subscription in AZURE_SUBSCRIPTION_ID; unset that variable, or choose the tenant by tenant_id";
-            (AuthenticationFailed, advice.to_owned())
-        } else if has(&EXPIRED) {
-            let login = with_target("azd auth login", wanted);
-            (AuthenticationRequired, format!("what it remembers of the sign-in is no longer good; run `{login}`"))
-        } else if has(&UNREACHABLE) {
-            (Transport, "it cannot reach Entra ID; check network and proxy".to_owned())
-        } else {
-            (AuthenticationFailed, format!("run `{}` to see more", self.by_hand(wanted)))
-        };
-        let mut message = match output.code() {
-            Some(code) => format!("{} failed with exit code {code}: {why}", self.name()),
-            None => format!("{} failed: {why}", self.name()),
-        };
-        let shown = said::shown(&said, hidden);
-        if !shown.is_empty() && !is_signed_out {
-            message.extend(["; it said: ", &shown]);
+        let has =
+            |marks: &[&str]| marks.iter().any(|mark| [&stdout, &stderr, &said].iter().any(|text| text.contains(mark)));
+        let told = Told { tool: self, code: output.code(), said: &said, wanted, hidden, may_pass: false };
+        if output.code() == Some(127) || stderr.starts_with("'azd' is not recognized") {
+            let why = "a part of it is missing; install it again, https://aka.ms/azd tells how";
+            return told.means(CredentialUnavailable, why);
         }
-        let mut error = Error::new(kind, message).with_entra_codes(codes);
-        if kind == AuthenticationRequired || kind == CredentialUnavailable && wanted.claims.is_some() {
-            error = error.with_scopes(wanted.scopes, wanted.claims);
+        if has(&["unknown flag: --claims"]) {
+            let why = "the resource wants more proof, which azd can ask for since 1.18.1; update it, and try again";
+            return told.means(CredentialUnavailable, why);
         }
-        Failure { error, is_signed_out, may_pass: false }
+        if has(&["unknown command \"auth\"", "unknown flag: --"]) {
+            return told.means(CredentialUnavailable, "it is too old for what it was asked; update it");
+        }
+        let again = with_target("azd auth login", wanted);
+        if let Some(failure) = told.usual(&again) {
+            return failure;
+        }
+        if has(&SIGNED_OUT) {
+            return told.means_signed_out(&login(wanted));
+        }
+        if has(&["Please run 'az login'"]) {
+            // It was told to take the account of `az`.
+            return told.means_signed_out("az login");
+        }
+        if has(&["resolving the Azure Directory from"]) {
+            let why = "it cannot tell the tenant of the subscription in AZURE_SUBSCRIPTION_ID; unset that variable, or choose the tenant by tenant_id";
+            return told.means(AuthenticationFailed, why);
+        }
+        if has(&EXPIRED) {
+            let why = format!("what it remembers of the sign-in is no longer good; run `{again}`");
+            return told.means(AuthenticationRequired, &why);
+        }
+        if has(&UNREACHABLE) {
+            return told
+                .means(Transport, "it cannot reach Entra ID, or is sent away; check network and proxy, and try again");
+        }
+        told.means(AuthenticationFailed, &format!("run `{}` to see more", self.by_hand(wanted)))
     }
 }
 
@@ -246,9 +234,9 @@ fn token(output: &Output, hidden: &[&str]) -> Result<Token> {
 }
 
 fn unexpected(why: &str, stdout: &str, hidden: &[&str]) -> Error {
-    let shown = said::shown(stdout, hidden);
     protocol(format!(
-        "the Azure Developer CLI (azd) printed something unexpected: {why}; update it, and check what other `azd` the PATH may name; it printed: {shown}"
+        "the Azure Developer CLI (azd) printed something unexpected: {why}; update it, and check what other `azd` the PATH may name{}",
+        said::printed(stdout, hidden)
     ))
 }
 
@@ -303,9 +291,16 @@ const SIGNED_OUT: [&str; 2] =
 /// What it says, with and without a code, when a sign-in has become too old.
 const EXPIRED: [&str; 4] = ["run `azd auth login", "reauthentication required", "login expired", "re-authenticate"];
 
-/// What Go's HTTP client says when there is no connection.
-const UNREACHABLE: [&str; 5] =
-    ["dial tcp", "no such host", "connection refused", "context deadline exceeded", "TLS handshake timeout"];
+/// What Go's HTTP client says when there is no connection, and Azure's library for Go when the service has trouble.
+const UNREACHABLE: [&str; 7] = [
+    "dial tcp",
+    "no such host",
+    "connection refused",
+    "context deadline exceeded",
+    "TLS handshake timeout",
+    "RESPONSE 429",
+    "RESPONSE 50",
+];
 
 /// The credential's name in logs, errors and tokens.
 const NAME: &str = "AzureDeveloperCliCredential";

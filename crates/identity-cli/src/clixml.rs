@@ -4,7 +4,8 @@
 
 /// The words of an error output: of XML those of its error records, without line breaks and what stands for them.
 pub(crate) fn words(text: &str) -> String {
-    let plain = if text.trim_start().starts_with(MARK) { errors(text) } else { text.to_owned() };
+    let plain =
+        if MARKS.iter().any(|mark| text.trim_start().starts_with(mark)) { errors(text) } else { text.to_owned() };
     let plain = crate::said::text(plain.as_bytes());
     // Long lines are broken, and the rest of them is marked by a bar.
     let lines = plain.lines().map(|line| line.trim_start().strip_prefix("| ").unwrap_or(line));
@@ -49,7 +50,14 @@ fn code(text: &str) -> Option<(char, usize)> {
     Some((char::from_u32(u32::from_str_radix(digits, 16).ok()?).unwrap_or('\u{fffd}'), 7))
 }
 
-const MARK: &str = "#< CLIXML";
+/// The sentence that matters: PowerShell says before or behind it where in the script it happened.
+pub(crate) fn gist(words: &str) -> &str {
+    let (sentence, _) = words.split_once(" At line:").unwrap_or((words, ""));
+    sentence.rsplit_once("~~ ").map_or(sentence, |(_, sentence)| sentence)
+}
+
+/// How objects in XML start. The first goes where a line of it is lost.
+const MARKS: [&str; 2] = ["#< CLIXML", "<Objs "];
 
 #[cfg(test)]
 mod tests {
@@ -63,7 +71,18 @@ mod tests {
             r#"<S S="Error">_x001B_[31;1m     | _x001B_[31;1mRun Connect-Az_x005F_x &lt;now&gt; &amp; _x_x00_ &quot;_x000A_</S>"#,
             r#"<S S="Warning">no</S><S S="Error">cut"#,
         );
-        assert_eq!(words(xml), "Get-AzAccessToken: Run Connect-Az_x <now> & _x_x00_ \"cut");
+        assert_eq!(words(xml), "Get-AzAccessToken: Run Connect-Az_x <now> & _x_x00_ \" cut");
+    }
+
+    #[test]
+    fn the_place_in_the_script_is_left_out() {
+        for (words, expected) in [
+            ("Get-X: Line | 26 | $t = Get-X ~~~~~ Run Y to login.", "Run Y to login."),
+            ("Get-X : Run Y to login. At line:1 char:10 + ~~~~ + CategoryInfo : Z", "Get-X : Run Y to login."),
+            ("boomed", "boomed"),
+        ] {
+            assert_eq!(gist(words), expected);
+        }
     }
 
     #[test]

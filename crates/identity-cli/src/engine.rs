@@ -8,13 +8,15 @@ use identity_core::{
     check, expiry,
     process::{Command, Output, ProcessError, Processes},
     retry::jitter,
+    text,
 };
-use identity_oauth::Tenants;
+use identity_oauth::{Tenants, advice, needs_person};
 use tracing::debug;
 
 use crate::{
     find,
     options::{Options, invalid},
+    said,
 };
 
 /// What one tool is like.
@@ -71,6 +73,69 @@ pub(crate) struct Failure {
     pub(crate) is_signed_out: bool,
     /// Whether another run may do better: the tool came in its own way.
     pub(crate) may_pass: bool,
+}
+
+/// A run that failed, and what the tool says about it.
+pub(crate) struct Told<'a> {
+    pub(crate) tool: &'a dyn Tool,
+    pub(crate) code: Option<i32>,
+    pub(crate) said: &'a str,
+    pub(crate) wanted: &'a Wanted<'a>,
+    pub(crate) hidden: &'a [&'a str],
+    pub(crate) may_pass: bool,
+}
+
+impl Told<'_> {
+    /// What it means for every tool: that it was killed, or what Entra ID says. `login` is how a person signs in again for
+    /// just what is wanted.
+    pub(crate) fn usual(&self, login: &str) -> Option<Failure> {
+        if self.code.is_none() {
+            return Some(self.means(ErrorKind::Transport, "it was killed; try again"));
+        }
+        let codes = text::entra_codes(self.said);
+        // Of a person's refresh token, this one says that it is too old.
+        let is_for_person = needs_person(&codes) || codes.contains(&70_008) || self.wanted.claims.is_some();
+        match codes.as_slice() {
+            [] => None,
+            _ if is_for_person => {
+                let advice = advice(&codes).unwrap_or("the person has to sign in again");
+                Some(self.means(ErrorKind::AuthenticationRequired, &format!("{advice}; run `{login}`")))
+            }
+            _ => {
+                let advice = advice(&codes).unwrap_or("Entra ID refuses the request");
+                Some(self.means(ErrorKind::AuthenticationFailed, advice))
+            }
+        }
+    }
+
+    /// It means this, and `why` says what to do.
+    pub(crate) fn means(&self, kind: ErrorKind, why: &str) -> Failure {
+        let mut message = self.tool.name().to_owned();
+        if let Some(code) = self.code {
+            message.push_str(&format!(" failed with exit code {code}: {why}"));
+        } else {
+            message.extend([" failed: ", why]);
+        }
+        let shown = said::shown(self.said, self.hidden);
+        if !shown.is_empty() {
+            message.extend(["; it said: ", &shown]);
+        }
+        let mut error = Error::new(kind, message).with_entra_codes(text::entra_codes(self.said));
+        if kind == ErrorKind::AuthenticationRequired || self.wanted.claims.is_some() {
+            error = error.with_scopes(self.wanted.scopes, self.wanted.claims);
+        }
+        Failure { error, is_signed_out: false, may_pass: self.may_pass }
+    }
+
+    /// It means that nobody is signed in.
+    pub(crate) fn means_signed_out(&self, login: &str) -> Failure {
+        let message = format!("nobody is signed in to {}; run `{login}`", self.tool.name());
+        Failure {
+            error: Error::new(ErrorKind::AuthenticationFailed, message),
+            is_signed_out: true,
+            may_pass: self.may_pass,
+        }
+    }
 }
 
 impl From<Error> for Failure {

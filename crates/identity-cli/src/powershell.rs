@@ -1,14 +1,13 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use identity_core::{
-    Error, ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture, TokenRequestOptions, check,
-    date::parse_seconds, process::Output, text,
+    ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture, TokenRequestOptions, check, date::parse_seconds,
+    process::Output, text,
 };
-use identity_oauth::{advice, needs_person};
 
 use crate::{
     clixml,
-    engine::{Cli, Failure, Token, Tool, Wanted, protocol, unavailable},
+    engine::{Cli, Failure, Token, Told, Tool, Wanted, protocol, unavailable},
     find,
     options::{Options, options},
     said,
@@ -168,52 +167,48 @@ impl Tool for AzurePowerShell {
 impl AzurePowerShell {
     /// What a run that failed means: the first of these that fits.
     fn failure(&self, output: &Output, stdout: &str, wanted: &Wanted<'_>, hidden: &[&str]) -> Failure {
-        use ErrorKind::{AuthenticationFailed, AuthenticationRequired, CredentialUnavailable, Transport};
+        use ErrorKind::{AuthenticationRequired, CredentialUnavailable};
 
-        let said = clixml::words(&said::text(output.stderr()));
-        let has = |marks: &[&str]| marks.iter().any(|mark| said.contains(mark) || stdout.contains(mark));
-        let codes = text::entra_codes(&said);
-        let (mut is_signed_out, may_pass) = (false, codes.is_empty() && has(&RACES));
+        let words = clixml::words(&said::text(output.stderr()));
+        let has = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark) || stdout.contains(mark));
+        let code = output.code();
+        let told = Told { tool: self, code, said: clixml::gist(&words), wanted, hidden, may_pass: has(&RACES) };
         let mut login = "Connect-AzAccount".to_owned();
         add_tenant(&mut login, wanted);
-        let (kind, why) = if output.code().is_none() {
-            (Transport, "it was killed; try again".to_owned())
-        } else if matches!(output.code(), Some(127 | 9009)) {
-            (
-                CredentialUnavailable,
-                "a part of it is missing; install it again, https://aka.ms/powershell tells how".to_owned(),
-            )
-        } else if needs_person(&codes) {
-            let advice = advice(&codes).unwrap_or("the person has to sign in again");
-            (AuthenticationRequired, format!("{advice}; run `{login} -AuthScope {}`", resource(wanted)))
-        } else if !codes.is_empty() {
-            (AuthenticationFailed, advice(&codes).unwrap_or("Entra ID refuses the request").to_owned())
-        } else if has(&SIGNED_OUT) {
-            is_signed_out = true;
-            (AuthenticationFailed, format!("nobody is signed in to it; run `{login}`"))
-        } else if has(&FORBIDDEN) {
-            let advice = "a policy of this machine forbids it to load the module; see `Get-ExecutionPolicy -List`, and allow signed scripts by `Set-ExecutionPolicy RemoteSigned -Scope CurrentUser` if that may be";
-            (CredentialUnavailable, advice.to_owned())
-        } else if has(&["language mode", "LanguageMode"]) {
-            let advice = "a policy of this machine constrains its language too much for its own module; use another credential here";
-            (CredentialUnavailable, advice.to_owned())
-        } else {
-            let by_hand = self.by_hand(wanted);
-            (CredentialUnavailable, format!("run `{by_hand}` in PowerShell to see more"))
-        };
-        let mut message = match output.code() {
-            Some(code) => format!("{} failed with exit code {code}: {why}", self.name()),
-            None => format!("{} failed: {why}", self.name()),
-        };
-        let shown = said::shown(&said, hidden);
-        if !shown.is_empty() && !is_signed_out {
-            message.extend(["; it said: ", &shown]);
+        let again = format!("{login} -AuthScope {}", resource(wanted));
+        let is_missing = ["'pwsh' is not recognized", "'powershell' is not recognized"];
+        if matches!(code, Some(127 | 9009)) || is_missing.iter().any(|mark| words.starts_with(mark)) {
+            let why = "a part of it is missing; install it again, https://aka.ms/powershell tells how";
+            return told.means(CredentialUnavailable, why);
         }
-        let mut error = Error::new(kind, message).with_entra_codes(codes);
-        if kind == AuthenticationRequired {
-            error = error.with_scopes(wanted.scopes, None);
+        if let Some(failure) = told.usual(&again) {
+            return failure;
         }
-        Failure { error, is_signed_out, may_pass }
+        if has(&["User interaction is required", "-ClaimsChallenge"]) {
+            let why = format!("more proof is needed from the person who signs in; run `{again}`");
+            return told.means(AuthenticationRequired, &why);
+        }
+        if has(&SIGNED_OUT) {
+            return told.means_signed_out(&login);
+        }
+        if told.may_pass {
+            return told
+                .means(CredentialUnavailable, "another PowerShell was using the files that it needs; try again");
+        }
+        if has(&FORBIDDEN) {
+            let why = "a policy of this machine forbids it to load the module; see `Get-ExecutionPolicy -List`, and allow signed scripts by `Set-ExecutionPolicy RemoteSigned -Scope CurrentUser` if that may be";
+            return told.means(CredentialUnavailable, why);
+        }
+        if has(&["language mode", "ConstrainedLanguage"]) {
+            let why = "a policy of this machine constrains its language too much; use another credential here";
+            return told.means(CredentialUnavailable, why);
+        }
+        if has(&BROKEN) {
+            let why =
+                "its module Az.Accounts is too old for it or broken; run `Update-Module Az.Accounts` in PowerShell";
+            return told.means(CredentialUnavailable, why);
+        }
+        told.means(CredentialUnavailable, &format!("run `{}` in PowerShell to see more", self.by_hand(wanted)))
     }
 }
 
@@ -234,8 +229,8 @@ fn token(stdout: &str, hidden: &[&str]) -> Result<Token> {
         stdout.split_whitespace().find_map(|word| word.strip_prefix(LINE)).and_then(|rest| rest.split_once('%'));
     let Some((secret, expires_on)) = parts else {
         return Err(protocol(format!(
-            "Azure PowerShell printed something unexpected: there is no token; it printed: {}",
-            said::shown(stdout, hidden)
+            "Azure PowerShell printed something unexpected: there is no token{}",
+            said::printed(stdout, hidden)
         )));
     };
     if secret == "System.Security.SecureString" {
@@ -267,12 +262,25 @@ const FOLDER: &str = ".Azure";
 /// Source: Azure/azure-powershell, `AzureSessionInitializer.cs`.
 const FILES: [&str; 2] = ["AzureRmContext.json", "AzureRmContextSettings.json"];
 
-/// What it says when nobody is signed in. Source: Azure/azure-powershell, `Resources.resx`, and Azure.Identity 1.15 (.NET).
-const SIGNED_OUT: [&str; 4] = [
+/// What it says when nobody is signed in, or what it knew of the sign-in is lost.
+///
+/// Source: Azure/azure-powershell, `Resources.resx`, and Azure.Identity 1.15 (.NET).
+const SIGNED_OUT: [&str; 7] = [
     "Run Connect-AzAccount to login",
     "No accounts were found in the cache",
-    "cannot retrieve access token",
+    "No account matching the specified username",
+    "Cannot retrieve access token",
+    "The access token expiry UTC time",
+    "Token acquisition failed for user",
     "Your Azure credentials have not been set up or have expired",
+];
+
+/// What it says when the module cannot be loaded, or has no such command.
+const BROKEN: [&str; 4] = [
+    "'Get-AzAccessToken' is not recognized",
+    "The specified module 'Az.Accounts'",
+    "Could not load file or assembly",
+    "Assembly with same name is already loaded",
 ];
 
 /// What it says when an execution policy is in the way, in two editions.

@@ -28,27 +28,38 @@ fn skip_escape(rest: &mut std::str::Chars<'_>) {
     }
 }
 
-/// The object that a program printed, without the lines before and behind it: it may warn before it answers.
+/// The object that a program printed, without what comes before and behind it: it may warn before it answers.
 pub(crate) fn object(output: &str) -> Option<&str> {
+    let end = output.rfind('}')?;
     let mut start = 0;
     for line in output.split_inclusive('\n') {
-        if line.trim_start().starts_with('{') {
-            let end = output.rfind('}')?;
-            return output.get(start..=end);
+        // What was printed without a line feed stands in front of its first brace.
+        let brace = line
+            .find('{')
+            .filter(|at| *at == 0 || line.trim_start().starts_with('{') || line.trim_end().ends_with('{'));
+        if let Some(at) = brace {
+            return output.get(start + at..=end);
         }
         start += line.len();
         if start > NOISE_LIMIT {
-            return None;
+            break;
         }
     }
     None
 }
 
-/// What is shown of a text: its beginning, without secrets. Those are `hidden`, the values of what JSON calls a token, and
+/// What is shown of a text: its beginning, on one line and without secrets. Those are `hidden`, the values of what JSON calls a token, and
 /// whatever else is long and without a blank, as refresh tokens are.
 pub(crate) fn shown(text: &str, hidden: &[&str]) -> String {
-    let text = mask_runs(&mask_values(text));
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = mask_runs(&mask_values(&words.join(" ")));
     excerpt(text.as_bytes(), hidden)
+}
+
+/// The end of a sentence about what was printed.
+pub(crate) fn printed(stdout: &str, hidden: &[&str]) -> String {
+    let shown = shown(stdout, hidden);
+    if shown.is_empty() { "; it printed nothing".to_owned() } else { format!("; it printed: {shown}") }
 }
 
 /// Replaces the values of members whose names end in "token", also one that the end of the text cuts.
@@ -88,7 +99,8 @@ fn mask_runs(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for part in text.split_inclusive(|c| !is_word(c)) {
         let word = part.trim_end_matches(|c| !is_word(c));
-        if word.len() < LONG {
+        // Rulers are no tokens.
+        if word.len() < LONG || !word.bytes().any(|b| b.is_ascii_alphanumeric()) {
             clean.push_str(part);
         } else {
             clean.push_str(MASK);
@@ -127,7 +139,8 @@ mod tests {
         let long = format!("{}\n{{}}", "x\n".repeat(NOISE_LIMIT));
         for (output, expected) in [
             ("{\"a\":1}", Some("{\"a\":1}")),
-            ("WARNING: x {y}\n\n  {\n \"a\": {}\n}\n\nbye", Some("  {\n \"a\": {}\n}")),
+            ("WARNING: x {y}\n\n  {\n \"a\": {}\n}\n\nbye", Some("{\n \"a\": {}\n}")),
+            ("no line feed.{\n \"a\": 1}", Some("{\n \"a\": 1}")),
             ("warning {}", None),
             ("", None),
             ("{ cut", None),

@@ -77,8 +77,7 @@ async fn run(command: &Command) -> Result<Output, ProcessError> {
     }
     let mut tree = Tree::start(program).map_err(ProcessError::NotStarted)?;
 
-    let child = tree.child();
-    let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
+    let Some((mut stdout, mut stderr)) = tree.outputs() else {
         return Err(ProcessError::Lost(io::ErrorKind::BrokenPipe.into()));
     };
     let mut outputs = (Reader::new("standard output", OUTPUT_LIMIT), Reader::new("standard error", ERROR_LIMIT));

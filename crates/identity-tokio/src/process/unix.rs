@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
 };
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 /// A program and its descendants. Dropping it kills them.
 pub(super) struct Tree {
@@ -23,8 +23,8 @@ impl Tree {
         Ok(Self { child, group })
     }
 
-    pub(super) fn child(&mut self) -> &mut Child {
-        &mut self.child
+    pub(super) fn outputs(&mut self) -> Option<(ChildStdout, ChildStderr)> {
+        Some((self.child.stdout.take()?, self.child.stderr.take()?))
     }
 
     /// Whether the program itself has ended; it is not collected.

@@ -95,6 +95,8 @@ fn variables(emulator: &Emulator, args: &TokenArgs) -> Vec<(String, String)> {
         Credential::OnBehalfOf => emulator.user_variables(UserFlow::OnBehalfOf),
         Credential::AuthorizationCode => emulator.user_variables(UserFlow::AuthorizationCode),
         Credential::UsernamePassword => emulator.user_variables(UserFlow::UsernamePassword),
+        // Refused with --emulator.
+        Credential::AzureCli | Credential::AzureDeveloperCli | Credential::AzurePowerShell => Vec::new(),
     }
 }
 

@@ -87,6 +87,7 @@
 //! | `workload` | `WorkloadIdentityCredential` | the same |
 //! | `pipelines` | `AzurePipelinesCredential`, `GithubActionsCredential` | the same |
 //! | `certificate` | `CertificateCredential`, `Signer` | the same and 30 KB |
+//! | `cli` | `AzureCliCredential`, `AzureDeveloperCliCredential`, `AzurePowerShellCredential` | a whole program has SIZE KB and 24 crates; no TLS, no C |
 //! | `on-behalf-of` | `OnBehalfOfClient`, `OnBehalfOfCredential`; brings `client-secret` and `client-assertion` | the same |
 //! | `authorization-code` | `AuthorizationCodeCredential`; brings the same | the same |
 //! | `username-password` | `UsernamePasswordCredential`, deprecated: it cannot do more than one factor | 97 KB, 2 crates |
@@ -123,6 +124,11 @@ pub use identity_certificate::{
 };
 #[cfg(feature = "chain")]
 pub use identity_chain::{ChainedTokenCredential, ChainedTokenCredentialBuilder};
+#[cfg(feature = "cli")]
+pub use identity_cli::{
+    AzureCliCredential, AzureCliCredentialBuilder, AzureDeveloperCliCredential, AzureDeveloperCliCredentialBuilder,
+    AzurePowerShellCredential, AzurePowerShellCredentialBuilder,
+};
 #[cfg(feature = "client-assertion")]
 pub use identity_confidential::{
     Assertion, AssertionRequest, ClientAssertionCredential, ClientAssertionCredentialBuilder, TokenAssertion,
@@ -150,6 +156,7 @@ pub use identity_msi::{ManagedIdentityCredential, ManagedIdentityCredentialBuild
 pub use identity_oauth::{AzureAuthorityHosts, ClientAuthentication, KnownAuthorities, www_authenticate};
 #[cfg(any(
     feature = "certificate",
+    feature = "cli",
     feature = "client-assertion",
     feature = "client-secret",
     feature = "msi",

@@ -62,6 +62,13 @@ fn misuse(args: &TokenArgs, given: &[&'static str]) -> Option<(ErrorKind, String
             return Some((ErrorKind::ArgumentConflict, foreign(name, takers, own)));
         }
     }
+    if args.emulator.emulator && own.is_tool() {
+        let message = format!(
+            "--emulator has no stand-in for the tool of {}; run `identity emulator`, and sign the tool in there",
+            own.name()
+        );
+        return Some((ErrorKind::ArgumentConflict, message));
+    }
     let asks_managed_identity = MANAGED.contains(&own) || args.proof.assertion_from.is_some();
     if args.emulator.emulator_source.is_some() && !asks_managed_identity {
         let message = "--emulator-source does nothing here; with client-assertion it goes with --assertion-from";
@@ -85,21 +92,14 @@ fn foreign(name: &str, takers: &[Credential], own: Credential) -> String {
 const TOKEN: &str = "token";
 
 /// Every option of `identity token` that not all credentials take, and those that do.
-const TAKEN_BY: [(&[&str], &[Credential]); 13] = [
+const TAKEN_BY: [(&[&str], &[Credential]); 17] = [
+    (&["client-id", "disable-instance-discovery", "ca-file", "roots", "proxy", "no-proxy"], NOT_TOOLS),
+    (&["tenant-id", "additionally-allowed-tenant"], NOT_MANAGED),
+    (&["subscription"], &[Credential::AzureCli]),
+    (&["process-timeout", "no-cache"], TOOLS),
     (&["object-id", "resource-id"], MANAGED),
     (&["allow-remote-endpoint", "emulator-source"], MANAGED_OR_ASSERTION),
-    (
-        &[
-            "tenant-id",
-            "authority",
-            "additionally-allowed-tenant",
-            "region",
-            "require-granted-scopes",
-            "cache-capacity",
-            "max-in-flight",
-        ],
-        ENTRA,
-    ),
+    (&["authority", "region", "require-granted-scopes", "cache-capacity", "max-in-flight"], ENTRA),
     (&["client-secret-file"], &[Credential::ClientSecret, Credential::OnBehalfOf, Credential::AuthorizationCode]),
     (
         &["certificate-path", "certificate-password-file", "send-certificate-chain"],
@@ -122,6 +122,8 @@ const TAKEN_BY: [(&[&str], &[Credential]); 13] = [
 const MANAGED: &[Credential] = &[Credential::Default, Credential::ManagedIdentity];
 const MANAGED_OR_ASSERTION: &[Credential] =
     &[Credential::Default, Credential::ManagedIdentity, Credential::ClientAssertion];
+/// Those that run a program.
+const TOOLS: &[Credential] = &[Credential::AzureCli, Credential::AzureDeveloperCli, Credential::AzurePowerShell];
 /// Those that ask Entra ID.
 const ENTRA: &[Credential] = &[
     Credential::ClientSecret,
@@ -135,6 +137,36 @@ const ENTRA: &[Credential] = &[
     Credential::UsernamePassword,
 ];
 
+/// Those that run no program.
+const NOT_TOOLS: &[Credential] = &[
+    Credential::Default,
+    Credential::ManagedIdentity,
+    Credential::ClientSecret,
+    Credential::Certificate,
+    Credential::ClientAssertion,
+    Credential::WorkloadIdentity,
+    Credential::AzurePipelines,
+    Credential::GithubActions,
+    Credential::OnBehalfOf,
+    Credential::AuthorizationCode,
+    Credential::UsernamePassword,
+];
+/// Those that ask no metadata endpoint.
+const NOT_MANAGED: &[Credential] = &[
+    Credential::ClientSecret,
+    Credential::Certificate,
+    Credential::ClientAssertion,
+    Credential::WorkloadIdentity,
+    Credential::AzurePipelines,
+    Credential::GithubActions,
+    Credential::OnBehalfOf,
+    Credential::AuthorizationCode,
+    Credential::UsernamePassword,
+    Credential::AzureCli,
+    Credential::AzureDeveloperCli,
+    Credential::AzurePowerShell,
+];
+
 #[cfg(test)]
 mod tests {
     use clap::ValueEnum as _;
@@ -142,23 +174,16 @@ mod tests {
     use super::*;
 
     /// Taken by all credentials, or judged elsewhere.
-    const COMMON: [&str; 17] = [
+    const COMMON: [&str; 11] = [
         "scope",
         "credential",
         "output",
         "verbose",
-        "client-id",
         "request-tenant-id",
         "claims",
         "enable-cae",
         "failure-memory",
         "emulator",
-        // Also for managed identity, whose token exchange asks Entra ID.
-        "disable-instance-discovery",
-        "ca-file",
-        "roots",
-        "proxy",
-        "no-proxy",
         "help",
         "version",
     ];
@@ -179,9 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn every_credential_but_those_of_metadata_asks_entra() {
+    fn every_credential_asks_metadata_or_entra_or_a_tool() {
         for credential in Credential::value_variants() {
-            assert_ne!(MANAGED.contains(credential), ENTRA.contains(credential), "{credential:?}");
+            let asked = [MANAGED, ENTRA, TOOLS].iter().filter(|list| list.contains(credential)).count();
+            assert_eq!(asked, 1, "{credential:?}");
+            assert_eq!(credential.is_tool(), TOOLS.contains(credential), "{credential:?}");
+            assert_eq!(credential.is_tool(), !NOT_TOOLS.contains(credential), "{credential:?}");
+            assert_eq!(MANAGED.contains(credential), !NOT_MANAGED.contains(credential), "{credential:?}");
         }
     }
 }

@@ -28,12 +28,24 @@ pub(crate) enum Credential {
     AuthorizationCode,
     /// A person by name and password (deprecated: no second factor)
     UsernamePassword,
+    /// Whoever is signed in to the Azure CLI, `az`
+    AzureCli,
+    /// Whoever is signed in to the Azure Developer CLI, `azd`
+    AzureDeveloperCli,
+    /// Whoever is signed in to Azure PowerShell
+    #[value(name = "azure-powershell")]
+    AzurePowerShell,
 }
 
 impl Credential {
     /// The name on the command line.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Whether a program is run that knows who its user is.
+    pub(crate) fn is_tool(self) -> bool {
+        matches!(self, Self::AzureCli | Self::AzureDeveloperCli | Self::AzurePowerShell)
     }
 }
 

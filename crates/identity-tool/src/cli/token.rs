@@ -42,6 +42,8 @@ pub(crate) struct TokenArgs {
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
     #[command(flatten)]
+    pub(crate) tool: ToolArgs,
+    #[command(flatten)]
     pub(crate) request: RequestArgs,
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
@@ -57,7 +59,8 @@ pub(crate) struct TokenArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Who asks")]
 pub(crate) struct AppArgs {
-    /// Tenant of the application: id or domain name [env: AZURE_TENANT_ID; azure-pipelines: AZURESUBSCRIPTION_TENANT_ID]
+    /// Tenant of the application: id or domain name [env: AZURE_TENANT_ID; azure-pipelines: AZURESUBSCRIPTION_TENANT_ID];
+    /// for azure-cli, azure-developer-cli and azure-powershell another than the tool's own, by no variable
     #[arg(long, value_name = "TENANT")]
     pub(crate) tenant_id: Option<String>,
 
@@ -189,6 +192,23 @@ pub(crate) struct ProofArgs {
     /// Audience of the job's token, for other clouds than the public one
     #[arg(long, value_name = "AUDIENCE", help_heading = "Only for github-actions")]
     pub(crate) audience: Option<String>,
+}
+
+/// A tool that is signed in.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Only for azure-cli, azure-developer-cli and azure-powershell")]
+pub(crate) struct ToolArgs {
+    /// Only azure-cli: name or id of the subscription whose account and tenant to take
+    #[arg(long, value_name = "NAME|ID")]
+    pub(crate) subscription: Option<String>,
+
+    /// How long the tool may take, 90s at most; 10s if not given
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) process_timeout: Option<Duration>,
+
+    /// Remember nothing; a run asks once, so that this only tries it out
+    #[arg(long)]
+    pub(crate) no_cache: bool,
 }
 
 /// One request.

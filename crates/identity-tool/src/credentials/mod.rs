@@ -46,6 +46,7 @@ mod certificate;
 mod federated;
 mod secret;
 mod settings;
+mod tools;
 mod users;
 
 use self::settings::Settings;
@@ -75,6 +76,9 @@ pub(crate) fn build(args: &TokenArgs, platform: &Platform) -> Result<Built> {
         Credential::OnBehalfOf => users::on_behalf_of(args, platform)?,
         Credential::AuthorizationCode => users::authorization_code(args, platform)?,
         Credential::UsernamePassword => users::username_password(args, platform)?,
+        Credential::AzureCli => tools::azure_cli(args, platform)?,
+        Credential::AzureDeveloperCli => tools::azure_developer_cli(args, platform)?,
+        Credential::AzurePowerShell => tools::azure_powershell(args, platform)?,
     };
     Ok(Built { credential, source: None })
 }

@@ -38,7 +38,8 @@ pub(super) fn explain(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>
     if args.emulator.emulator && error.http_status().is_some() {
         out.push_str("\nby the emulator, which knows nothing of the real world\n");
     }
-    if (is_absent || credentials::is_incomplete(error)) && !args.emulator.emulator {
+    let could_be_emulated = !args.emulator.emulator && !args.credential.is_tool();
+    if (is_absent || credentials::is_incomplete(error)) && could_be_emulated {
         let _ =
             write!(out, "\n{}\n  {}\n", paint.bold("to try it on a machine that has no identity"), with_emulator(args));
     }

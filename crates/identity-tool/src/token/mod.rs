@@ -22,10 +22,10 @@ pub(crate) async fn run(args: &TokenArgs) -> io::Result<ExitCode> {
     if args.verbose {
         verbose::start();
     }
-    if !args.emulator.emulator {
+    if !args.emulator.emulator && !args.credential.is_tool() {
         return tell(args, &World::new(args).await?).await;
     }
-    // Who loses patience must not leave the emulator's files behind.
+    // Who loses patience must not leave the emulator's files behind, nor a tool that runs on.
     let mut stopped = pin!(emulator::stop_signal()?);
     let world = World::new(args).await?;
     let mut told = pin!(tell(args, &world));

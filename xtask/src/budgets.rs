@@ -46,6 +46,9 @@ pub(crate) struct Counts {
     /// The same of a credential of Entra.
     pub(crate) client_secret_cached_instructions: u64,
     pub(crate) client_secret_cached_allocations: u64,
+    /// The same of a credential that runs a tool.
+    pub(crate) azure_cli_cached_instructions: u64,
+    pub(crate) azure_cli_cached_allocations: u64,
     /// Instructions of a cold process with one token, as a multiple of the floor's.
     pub(crate) cold_start_ratio: f64,
     /// The same of a process with a client secret, over TLS, with the system's roots.

@@ -101,8 +101,9 @@ impl TokenCache {
         self.miss(scopes, tenant, subject, None, options)
     }
 
-    /// The same for one of several users: `subject` is the hash of `evidence`, which a request shows to the service. It is
-    /// kept only as long as a request is under way.
+    /// The same, for those who are rarely there: a call and not a part of its caller, to which every text is known only when
+    /// it runs. Where `subject` is the hash of `evidence`, a request shows that to the service; it is kept only as long as the
+    /// request is under way.
     ///
     /// # Errors
     ///
@@ -111,12 +112,13 @@ impl TokenCache {
     /// # Cancellation
     ///
     /// As [`get`](Self::get).
+    #[inline(never)]
     pub fn get_for<'a>(
         &'a self,
         scopes: &'a [&'a str],
         tenant: &'a str,
         subject: &'a str,
-        evidence: &'a Secret,
+        evidence: Option<&'a Secret>,
         options: Option<&'a TokenRequestOptions>,
     ) -> TokenFuture<'a> {
         let is_plain = options.is_none_or(|options| options.claims().is_none());
@@ -124,7 +126,7 @@ impl TokenCache {
         if is_plain && let Some(token) = self.0.hit(scopes, tenant, subject, cae) {
             return TokenFuture::ready(Ok(token));
         }
-        self.miss(scopes, tenant, subject, Some(evidence), options)
+        self.miss(scopes, tenant, subject, evidence, options)
     }
 
     /// Apart from [`get`](Self::get), so that a hit builds no `Lookup`: a sixth of its instructions.

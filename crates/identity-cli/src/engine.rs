@@ -176,15 +176,26 @@ impl Cli {
         scopes: &'a [&'a str],
         options: Option<&'a TokenRequestOptions>,
     ) -> TokenFuture<'a> {
-        let tenant = match options.and_then(TokenRequestOptions::tenant_id) {
-            None => "",
-            Some(requested) => match self.runner.tenants.resolve(requested) {
-                Ok(tenant) => tenant,
-                Err(error) => return TokenFuture::ready(Err(error.with_credential(self.runner.name()))),
-            },
+        match (options.and_then(TokenRequestOptions::tenant_id), &self.cache) {
+            (None, Some(cache)) => cache.get(scopes, "", "", options),
+            (requested, _) => self.get_of(requested, scopes, options),
+        }
+    }
+
+    /// Of the tenant that a request names, or without a cache.
+    #[inline(never)]
+    fn get_of<'a>(
+        &'a self,
+        requested: Option<&'a str>,
+        scopes: &'a [&'a str],
+        options: Option<&'a TokenRequestOptions>,
+    ) -> TokenFuture<'a> {
+        let tenant = match requested.map_or(Ok(""), |requested| self.runner.tenants.resolve(requested)) {
+            Ok(tenant) => tenant,
+            Err(error) => return TokenFuture::ready(Err(error.with_credential(self.runner.name()))),
         };
         match &self.cache {
-            Some(cache) => cache.get(scopes, tenant, "", options),
+            Some(cache) => cache.get_for(scopes, tenant, "", None, options),
             None => self.run(scopes, tenant, options),
         }
     }

@@ -67,9 +67,9 @@ impl AppClient {
     ) -> TokenFuture<'a> {
         match self.client.tenant(options) {
             Ok(tenant) if tenant.bytes().any(|byte| byte.is_ascii_uppercase()) => TokenFuture::pending(async move {
-                self.cache.get_for(scopes, &tenant.to_ascii_lowercase(), subject, evidence, options).await
+                self.cache.get_for(scopes, &tenant.to_ascii_lowercase(), subject, Some(evidence), options).await
             }),
-            Ok(tenant) => self.cache.get_for(scopes, tenant, subject, evidence, options),
+            Ok(tenant) => self.cache.get_for(scopes, tenant, subject, Some(evidence), options),
             Err(error) => TokenFuture::ready(Err(error.with_credential(self.name))),
         }
     }
@@ -83,9 +83,11 @@ impl AppClient {
         options: Option<&'a TokenRequestOptions>,
     ) -> TokenFuture<'a> {
         if !tenant.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return self.cache.get(scopes, tenant, "", options);
+            return self.cache.get_for(scopes, tenant, "", None, options);
         }
-        TokenFuture::pending(async move { self.cache.get(scopes, &tenant.to_ascii_lowercase(), "", options).await })
+        TokenFuture::pending(async move {
+            self.cache.get_for(scopes, &tenant.to_ascii_lowercase(), "", None, options).await
+        })
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Programs {
     pub(crate) floor_msi: PathBuf,
     pub(crate) floor_client_secret: PathBuf,
     pub(crate) floor_cached: PathBuf,
+    /// Cached calls of a credential that runs a tool, profile `speed`.
+    pub(crate) cli: PathBuf,
     pub(crate) peer: Option<Side>,
 }
 
@@ -44,6 +46,7 @@ impl Programs {
             floor_msi: workspace.build_peer("floor-msi", PROFILE)?,
             floor_client_secret: workspace.build_peer("floor-client-secret", PROFILE)?,
             floor_cached: workspace.build_peer("floor-cached", SPEED)?,
+            cli: workspace.build("program-cli", SPEED)?,
             peer: if with_peer {
                 Some(Side {
                     msi: workspace.build_peer("peer-msi", PROFILE)?,

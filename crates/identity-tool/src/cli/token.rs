@@ -196,7 +196,7 @@ pub(crate) struct ProofArgs {
 
 /// A tool that is signed in.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Only for azure-cli, azure-developer-cli and azure-powershell")]
+#[command(next_help_heading = "Only for azure-cli and the other tools")]
 pub(crate) struct ToolArgs {
     /// Only azure-cli: name or id of the subscription whose account and tenant to take
     #[arg(long, value_name = "NAME|ID")]

@@ -15,7 +15,7 @@ fn variable(name: &str, value: &str) -> (String, String) {
 fn a_wrong_command_line_is_2_and_says_what_there_is() {
     for (arguments, part) in [
         (&["token"][..], "--scope"),
-        (&["token", "--scope", SCOPE, "--credential", "azure-cli"], "managed-identity"),
+        (&["token", "--scope", SCOPE, "--credential", "visual-studio-code"], "managed-identity"),
         (&["token", "--scope", SCOPE, "--credential", "managed-identify"], "similar value exists: 'managed-identity'"),
         (&["token", "--scope", SCOPE, "--client-id", "a", "--object-id", "b"], "cannot be used with"),
         (&["token", "--scope", SCOPE, "--emulator-source", "imds"], "--emulator"),

@@ -242,7 +242,7 @@ impl AzureCli {
             return told.means(AuthenticationFailed, why);
         }
         if told.may_pass {
-            let why = "another `az` was writing the files that it reads; try again, and if it stays so, run `az account clear` and `az login`";
+            let why = "another `az` was writing the files that it reads, or Entra ID sent it away; try again, and if it stays so, run `az account clear` and `az login`";
             return told.means(Transport, why);
         }
         if has(&["unrecognized arguments"]) {

@@ -10,6 +10,9 @@ mod options;
 mod powershell;
 mod said;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     az::{AzureCliCredential, AzureCliCredentialBuilder},
     azd::{AzureDeveloperCliCredential, AzureDeveloperCliCredentialBuilder},

@@ -1,10 +1,11 @@
-//! What Entra knows: tenants, applications, issuers and users.
+//! What Entra knows: tenants, applications, issuers and users; and the subscriptions of Azure.
 
 mod app;
 mod check;
 mod defaults;
 mod file;
 mod issuer;
+mod subscription;
 mod user;
 mod write;
 
@@ -12,13 +13,14 @@ pub use app::{App, Tenant};
 pub(crate) use app::{IMPERSONATION, plain};
 pub(crate) use check::PLAYED;
 pub use defaults::{
-    CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, DISABLED_USER_NAME, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET,
-    EXPIRED_PASSWORD_USER_NAME, FEDERATED_CLIENT_ID, FEDERATED_USER_NAME, GITHUB_ISSUER, GITHUB_SUBJECT,
-    KUBERNETES_ISSUER, KUBERNETES_SUBJECT, MFA_USER_NAME, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID, OTHER_USER_NAME,
-    PIPELINES_ISSUER, PIPELINES_SUBJECT, PUBLIC_CLIENT_ID, SERVICE_CONNECTION_ID, TENANT_DOMAIN, USER_NAME,
-    USER_OBJECT_ID, USER_PASSWORD, WEB_CLIENT_ID, WEB_CLIENT_SECRET, WEB_REDIRECT_URI,
+    AZURE_CLI_CLIENT_ID, CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, DISABLED_USER_NAME, EXPIRED_CLIENT_ID,
+    EXPIRED_CLIENT_SECRET, EXPIRED_PASSWORD_USER_NAME, FEDERATED_CLIENT_ID, FEDERATED_USER_NAME, GITHUB_ISSUER,
+    GITHUB_SUBJECT, KUBERNETES_ISSUER, KUBERNETES_SUBJECT, MFA_USER_NAME, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID,
+    OTHER_USER_NAME, PIPELINES_ISSUER, PIPELINES_SUBJECT, PUBLIC_CLIENT_ID, SERVICE_CONNECTION_ID, SUBSCRIPTION_NAME,
+    TENANT_DOMAIN, USER_NAME, USER_OBJECT_ID, USER_PASSWORD, WEB_CLIENT_ID, WEB_CLIENT_SECRET, WEB_REDIRECT_URI,
 };
 pub(crate) use issuer::Issuer;
+pub use subscription::Subscription;
 pub use user::User;
 
 use std::fs;
@@ -43,6 +45,7 @@ pub(crate) struct Directory {
     pub(crate) apps: Vec<App>,
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) users: Vec<User>,
+    pub(crate) subscriptions: Vec<Subscription>,
     /// Resources that are known beside Azure's own.
     pub(crate) resources: Vec<String>,
 }
@@ -81,6 +84,17 @@ impl Directory {
         user.tenant.as_deref().map_or(self.tenants.first(), |name| self.tenant(name))
     }
 
+    /// The subscriptions of a tenant.
+    pub(crate) fn subscriptions_of(&self, tenant: &Tenant) -> impl Iterator<Item = &Subscription> {
+        let is_of = move |one: &&Subscription| self.owner_of(one).is_some_and(|owner| owner.id == tenant.id);
+        self.subscriptions.iter().filter(is_of)
+    }
+
+    /// The tenant that a subscription belongs to.
+    pub(crate) fn owner_of(&self, subscription: &Subscription) -> Option<&Tenant> {
+        subscription.tenant.as_deref().map_or(self.tenants.first(), |name| self.tenant(name))
+    }
+
     /// Adds an application, or replaces the one of that client id.
     pub(crate) fn put(&mut self, app: App) {
         put(&mut self.apps, app, |one, other| one.client_id.eq_ignore_ascii_case(&other.client_id));
@@ -89,6 +103,11 @@ impl Directory {
     /// Adds a person, or replaces the one of that name.
     pub(crate) fn put_user(&mut self, user: User) {
         put(&mut self.users, user, |one, other| one.name.eq_ignore_ascii_case(&other.name));
+    }
+
+    /// Adds a subscription, or replaces the one of that id.
+    fn put_subscription(&mut self, subscription: Subscription) {
+        put(&mut self.subscriptions, subscription, |one, other| one.id.eq_ignore_ascii_case(&other.id));
     }
 }
 
@@ -100,6 +119,7 @@ pub(crate) struct Extra {
     /// Issuers and their key sets.
     pub(crate) issuers: Vec<(String, String)>,
     pub(crate) users: Vec<User>,
+    pub(crate) subscriptions: Vec<Subscription>,
 }
 
 impl Extra {
@@ -112,6 +132,9 @@ impl Extra {
         }
         for user in &self.users {
             directory.put_user(user.clone());
+        }
+        for subscription in &self.subscriptions {
+            directory.put_subscription(subscription.clone());
         }
         for (issuer, jwks) in &self.issuers {
             directory.issuers.push(Issuer::parse(issuer, jwks)?);

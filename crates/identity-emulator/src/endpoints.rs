@@ -203,7 +203,7 @@ impl<'a> Parameters<'a> {
 }
 
 /// The value of a header that must be there exactly once.
-fn sole_header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+pub(crate) fn sole_header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     let mut values = request.headers.iter().filter(|(other, _)| other == name);
     let (_, value) = values.next()?;
     values.next().is_none().then_some(value)

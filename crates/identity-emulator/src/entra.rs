@@ -30,6 +30,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use code::{Ask, CODE_LIFETIME_SECS};
 pub(crate) use delegated::Wanted;
+pub(crate) use discovery::own_host;
 pub(crate) use error::{Detail, body, canned};
 use error::{known, not_played};
 pub(crate) use federation::{BINDING_AUDIENCE, EXCHANGE_AUDIENCE};
@@ -38,6 +39,7 @@ pub(crate) use page::{Page, headers as page_headers};
 pub(crate) use tenant::Realm;
 pub(crate) use user_token::Delegation;
 
+use crate::arm;
 use crate::endpoints::{Outcome, Refusal};
 use crate::record::Request;
 use crate::shared::Shared;
@@ -61,6 +63,9 @@ pub(crate) struct Issue {
 /// Answers a request to one of Entra's listeners.
 pub(crate) fn decide(shared: &Shared, request: &Request) -> Result<Outcome<'static>, Refusal> {
     let directory = shared.directory.now().map_err(|_| Refusal::new(500, "server_error", BROKEN))?;
+    if request.source == Source::Entra && arm::is_at(&request.path) {
+        return arm::decide(shared, request, &directory);
+    }
     let path = match request.source {
         Source::IdentityBinding => request.path.strip_prefix(request.source.token_path()).unwrap_or_default(),
         _ => &request.path,

@@ -2,7 +2,7 @@
 
 /// The tenant of every identity and token, unless [`tenant_id`](crate::Builder::tenant_id) changes it.
 pub const TENANT_ID: &str = "7e57ab1e-0000-4000-8000-000000000001";
-/// The subscription that the fixed resource ids and the instance metadata name.
+/// The subscription that the fixed resource ids name, and the one that the built-in directory has.
 pub const SUBSCRIPTION_ID: &str = "7e57ab1e-0000-4000-8000-000000000002";
 /// The client id of the system-assigned identity.
 pub const SYSTEM_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000c0";

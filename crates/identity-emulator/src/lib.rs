@@ -77,6 +77,7 @@
 //! |---|---|
 //! | [`WEB_CLIENT_ID`] | [`WEB_CLIENT_SECRET`], in both tenants ([`TENANT_ID`], [`OTHER_TENANT_ID`]); [`WEB_REDIRECT_URI`] and `http://localhost` |
 //! | [`PUBLIC_CLIENT_ID`] | no credential, in both tenants; `http://localhost` |
+//! | [`AZURE_CLI_CLIENT_ID`] | the same |
 //! | [`CERTIFICATE_CLIENT_ID`] | [`TEST_CERTIFICATE_PEM`] and its key, [`TEST_KEY_PEM`] |
 //! | [`FEDERATED_CLIENT_ID`] | trust in the emulated cluster, Azure Pipelines, GitHub Actions and the managed identities |
 //! | [`EXPIRED_CLIENT_ID`] | [`EXPIRED_CLIENT_SECRET`] (AADSTS7000222) |
@@ -137,6 +138,7 @@
 #![expect(clippy::disallowed_methods, reason = "a server of its own, which shares no seam with the code that it tests")]
 
 mod answer;
+mod arm;
 mod builder;
 mod cluster;
 mod control;
@@ -169,11 +171,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use answer::{Answer, ExpiryFormat};
 pub use builder::Builder;
 pub use directory::{
-    App, CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, DISABLED_USER_NAME, EXPIRED_CLIENT_ID, EXPIRED_CLIENT_SECRET,
-    EXPIRED_PASSWORD_USER_NAME, FEDERATED_CLIENT_ID, FEDERATED_USER_NAME, GITHUB_ISSUER, GITHUB_SUBJECT,
-    KUBERNETES_ISSUER, KUBERNETES_SUBJECT, MFA_USER_NAME, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID, OTHER_USER_NAME,
-    PIPELINES_ISSUER, PIPELINES_SUBJECT, PUBLIC_CLIENT_ID, SERVICE_CONNECTION_ID, TENANT_DOMAIN, Tenant, USER_NAME,
-    USER_OBJECT_ID, USER_PASSWORD, User, WEB_CLIENT_ID, WEB_CLIENT_SECRET, WEB_REDIRECT_URI,
+    AZURE_CLI_CLIENT_ID, App, CERTIFICATE_CLIENT_ID, DISABLED_CLIENT_ID, DISABLED_USER_NAME, EXPIRED_CLIENT_ID,
+    EXPIRED_CLIENT_SECRET, EXPIRED_PASSWORD_USER_NAME, FEDERATED_CLIENT_ID, FEDERATED_USER_NAME, GITHUB_ISSUER,
+    GITHUB_SUBJECT, KUBERNETES_ISSUER, KUBERNETES_SUBJECT, MFA_USER_NAME, OTHER_TENANT_DOMAIN, OTHER_TENANT_ID,
+    OTHER_USER_NAME, PIPELINES_ISSUER, PIPELINES_SUBJECT, PUBLIC_CLIENT_ID, SERVICE_CONNECTION_ID, SUBSCRIPTION_NAME,
+    Subscription, TENANT_DOMAIN, Tenant, USER_NAME, USER_OBJECT_ID, USER_PASSWORD, User, WEB_CLIENT_ID,
+    WEB_CLIENT_SECRET, WEB_REDIRECT_URI,
 };
 pub use emulator::Emulator;
 pub use faults::Faults;

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use crate::answer::{ExpiryFormat, Plan};
+use crate::arm;
 use crate::endpoints::{Grant, Outcome, Refusal, decide};
 use crate::entra::{Issue, canned, page_headers};
 use crate::gzip;
@@ -173,8 +174,8 @@ fn issued(shared: &Shared, request: &Request, plan: &Plan, outcome: &Outcome<'_>
 
 /// What Entra sends with every answer.
 fn authority_headers(request: &Request, reply: &mut Reply) {
-    let is_for_one =
-        ["/token", "/token/", "/authorize", "/usernamemixed"].iter().any(|end| request.path.ends_with(end));
+    let is_for_one = arm::is_at(&request.path)
+        || ["/token", "/token/", "/authorize", "/usernamemixed"].iter().any(|end| request.path.ends_with(end));
     let is_document = !is_for_one && (200..=299).contains(&reply.status);
     let caching = if is_document { "max-age=86400, private" } else { "no-store, no-cache" };
     reply.headers.push(("Cache-Control".to_owned(), caching.to_owned()));
@@ -315,11 +316,7 @@ fn expiry(seconds: i64, format: ExpiryFormat) -> Option<Value> {
         ExpiryFormat::UsDate => {
             format!("{month:02}/{day:02}/{year:04} {hour:02}:{minute:02}:{second:02} +00:00").into()
         }
-        ExpiryFormat::UsDateAmPm => {
-            let half = if hour < 12 { "AM" } else { "PM" };
-            let hour = if hour % 12 == 0 { 12 } else { hour % 12 };
-            format!("{month}/{day}/{year:04} {hour}:{minute:02}:{second:02} {half} +00:00").into()
-        }
+        ExpiryFormat::UsDateAmPm => format!("{} +00:00", Calendar::from_epoch(seconds).us_date()).into(),
         ExpiryFormat::UsDateWithoutZone => {
             format!("{month:02}/{day:02}/{year:04} {hour:02}:{minute:02}:{second:02}").into()
         }

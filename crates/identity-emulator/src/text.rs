@@ -204,6 +204,14 @@ impl Calendar {
         format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
     }
 
+    /// The form of dates in messages of .NET programs: `11/23/2026 5:39:05 AM`.
+    pub(crate) fn us_date(&self) -> String {
+        let Self { year, month, day, hour, minute, second, .. } = self;
+        let half = if *hour < 12 { "AM" } else { "PM" };
+        let hour = if hour % 12 == 0 { 12 } else { hour % 12 };
+        format!("{month}/{day}/{year:04} {hour}:{minute:02}:{second:02} {half}")
+    }
+
     /// The form of the `Date` header (RFC 9110, section 5.6.7).
     pub(crate) fn http_date(&self) -> String {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::builder::Builder;
-use crate::directory::{App, Tenant, User};
+use crate::directory::{App, Subscription, Tenant, User};
 
 impl Builder {
     /// Registers an application in Entra, or replaces the one of that client id.
@@ -27,6 +27,13 @@ impl Builder {
     #[must_use]
     pub fn user(mut self, user: User) -> Self {
         self.extra.users.push(user);
+        self
+    }
+
+    /// Adds a subscription that Azure Resource Manager lists, or replaces the one of that id.
+    #[must_use]
+    pub fn subscription(mut self, subscription: Subscription) -> Self {
+        self.extra.subscriptions.push(subscription);
         self
     }
 

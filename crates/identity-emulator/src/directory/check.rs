@@ -1,6 +1,8 @@
 //! What in a directory cannot work.
 
-use crate::directory::{App, Directory, GITHUB_ISSUER, KUBERNETES_ISSUER, PIPELINES_ISSUER, Tenant, User};
+use crate::directory::{
+    App, Directory, GITHUB_ISSUER, KUBERNETES_ISSUER, PIPELINES_ISSUER, Subscription, Tenant, User,
+};
 use crate::text::{is_domain, is_guid};
 
 /// A mistake, and where it is.
@@ -18,6 +20,7 @@ pub(crate) enum Place {
     App(usize),
     Issuer(usize),
     User(usize),
+    Subscription(usize),
 }
 
 impl Directory {
@@ -43,6 +46,9 @@ impl Directory {
         }
         for (index, user) in self.users.iter().enumerate() {
             self.check_user(user, index).map_err(at(Place::User(index)))?;
+        }
+        for (index, subscription) in self.subscriptions.iter().enumerate() {
+            self.check_subscription(subscription, index).map_err(at(Place::Subscription(index)))?;
         }
         Ok(())
     }
@@ -124,6 +130,23 @@ impl Directory {
             if other.object_id.eq_ignore_ascii_case(object_id) {
                 return Err(format!("the object id {object_id} is that of the user {}, too", other.name));
             }
+        }
+        match tenant.as_deref().filter(|tenant| self.tenant(tenant).is_none()) {
+            None => Ok(()),
+            Some(tenant) => Err(format!("there is no tenant {tenant:?}")),
+        }
+    }
+
+    fn check_subscription(&self, subscription: &Subscription, index: usize) -> Result<(), String> {
+        let Subscription { id, name, tenant } = subscription;
+        if !is_guid(id) {
+            return Err(format!("the id {id:?} of a subscription is no GUID"));
+        }
+        if name.trim().is_empty() || name.chars().any(char::is_control) {
+            return Err(format!("the name {name:?} of a subscription must be a line of text"));
+        }
+        if before(&self.subscriptions, index).any(|other| other.id.eq_ignore_ascii_case(id)) {
+            return Err(format!("the subscription {id} is there twice"));
         }
         match tenant.as_deref().filter(|tenant| self.tenant(tenant).is_none()) {
             None => Ok(()),

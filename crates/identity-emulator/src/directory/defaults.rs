@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use crate::directory::{App, Directory, Tenant, User};
+use crate::directory::{App, Directory, Subscription, Tenant, User};
 use crate::entra::EXCHANGE_AUDIENCE;
-use crate::identity::{BLUE_OBJECT_ID, GREEN_OBJECT_ID, SYSTEM_OBJECT_ID};
+use crate::identity::{BLUE_OBJECT_ID, GREEN_OBJECT_ID, SUBSCRIPTION_ID, SYSTEM_OBJECT_ID};
 use crate::token::TEST_CERTIFICATE_PEM;
 
 /// The domain name of the home tenant.
@@ -31,8 +31,15 @@ pub const DISABLED_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e4";
 
 /// A public client, known in both tenants, as programs on people's own machines are.
 pub const PUBLIC_CLIENT_ID: &str = "7e57ab1e-0000-4000-8000-0000000000e5";
+/// The Azure CLI, a public client that every tenant knows; this is its real id.
+///
+/// Source: azure-cli 2.91.0, and "Application IDs of commonly used Microsoft applications", learn.microsoft.com.
+pub const AZURE_CLI_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 /// A redirect URI of [`WEB_CLIENT_ID`]; `http://localhost` is one, too, and that of [`PUBLIC_CLIENT_ID`].
 pub const WEB_REDIRECT_URI: &str = "https://web.contoso.example/signed-in";
+
+/// The name of the one subscription, [`SUBSCRIPTION_ID`], which is of the home tenant.
+pub const SUBSCRIPTION_NAME: &str = "Emulated subscription";
 
 /// A person of the home tenant.
 pub const USER_NAME: &str = "ada@contoso.example";
@@ -94,6 +101,12 @@ impl Directory {
                     .tenant(OTHER_TENANT_ID)
                     .public_client()
                     .redirect_uri(LOCALHOST),
+                App::new(AZURE_CLI_CLIENT_ID)
+                    .name("Microsoft Azure CLI")
+                    .tenant(tenant_id)
+                    .tenant(OTHER_TENANT_ID)
+                    .public_client()
+                    .redirect_uri(LOCALHOST),
             ],
             issuers: Vec::new(),
             users: vec![
@@ -104,6 +117,7 @@ impl Directory {
                 person(DISABLED_USER_NAME).disabled(),
                 person(EXPIRED_PASSWORD_USER_NAME).must_change_password(),
             ],
+            subscriptions: vec![Subscription::new(SUBSCRIPTION_NAME).id(SUBSCRIPTION_ID)],
             resources: Vec::new(),
         }
     }

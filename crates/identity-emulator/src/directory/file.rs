@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::value::{Datetime, Offset};
 
 use crate::directory::check::{Place, Problem};
-use crate::directory::{App, Directory, Issuer, Tenant, User};
+use crate::directory::{App, Directory, Issuer, Subscription, Tenant, User};
 use crate::files::about;
 use crate::text::is_guid;
 use crate::x509::days_from_civil;
@@ -22,6 +22,7 @@ pub(crate) struct Lines {
     apps: Vec<usize>,
     issuers: Vec<usize>,
     users: Vec<usize>,
+    subscriptions: Vec<usize>,
 }
 
 impl Lines {
@@ -33,6 +34,7 @@ impl Lines {
             Place::App(index) => self.apps.get(index),
             Place::Issuer(index) => self.issuers.get(index),
             Place::User(index) => self.users.get(index),
+            Place::Subscription(index) => self.subscriptions.get(index),
         };
         line.map_or_else(|| problem.what.clone(), |line| format!("line {line}: {}", problem.what))
     }
@@ -71,6 +73,11 @@ pub(crate) fn parse(text: &str, base: &Path) -> io::Result<(Directory, Lines)> {
     for entry in content.users {
         lines.users.push(line(text, entry.span().start));
         directory.users.push(user(entry.into_inner()));
+    }
+    for entry in content.subscriptions {
+        lines.subscriptions.push(line(text, entry.span().start));
+        let SubscriptionEntry { id, name, tenant } = entry.into_inner();
+        directory.subscriptions.push(Subscription { id, name, tenant });
     }
     Ok((directory, lines))
 }
@@ -191,6 +198,8 @@ struct Content {
     issuers: Vec<Spanned<IssuerEntry>>,
     #[serde(default)]
     users: Vec<Spanned<UserEntry>>,
+    #[serde(default)]
+    subscriptions: Vec<Spanned<SubscriptionEntry>>,
 }
 
 #[derive(Deserialize)]
@@ -310,6 +319,14 @@ struct UserEntry {
     disabled: bool,
     #[serde(default)]
     must_change_password: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubscriptionEntry {
+    id: String,
+    name: String,
+    tenant: Option<String>,
 }
 
 /// How messages begin that quote names and no values.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::directory::{Directory, Issuer, Tenant};
+use crate::directory::{Directory, Issuer, Subscription, Tenant};
 use crate::text::{Calendar, epoch_seconds};
 
 impl Directory {
@@ -95,6 +95,12 @@ impl Directory {
                 }
             }
         }
+        for Subscription { id, name, tenant } in &self.subscriptions {
+            let _ = writeln!(out, "\n[[subscriptions]]\nid = {}\nname = {}", quoted(id), quoted(name));
+            if let Some(tenant) = tenant {
+                let _ = writeln!(out, "tenant = {}", quoted(tenant));
+            }
+        }
         out
     }
 }
@@ -144,6 +150,7 @@ const HEAD: &str = "\
 # `scopes` (with any, users of the app get nothing else).
 # [[issuers]] take `issuer` and `jwks` or `jwks_path`. `resources` at the top are known to every app.
 # [[users]] take name, password, object_id, display_name, tenant, mfa, federated, disabled, must_change_password.
+# [[subscriptions]], which Azure Resource Manager lists, take id, name, tenant.
 ";
 
 #[cfg(test)]
@@ -152,7 +159,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::directory::{App, User, file};
+    use crate::directory::{App, Subscription, User, file};
     use crate::token::TEST_CERTIFICATE_PEM;
 
     fn read(text: &str) -> Directory {
@@ -192,6 +199,7 @@ mod tests {
         directory.users.push(User::new("zoe@contoso.example", awkward).tenant(crate::OTHER_TENANT_ID));
         let full = User::new("yan@contoso.example", "x").display_name(awkward);
         directory.users.push(full.mfa().federated().disabled().must_change_password());
+        directory.subscriptions.push(Subscription::new(awkward).tenant(crate::OTHER_TENANT_ID));
         directory.resources = vec!["api://mine".to_owned(), awkward.to_owned()];
         for (name, note) in [("https://i.example", "it's"), ("https://j.example", "plain")] {
             let jwks = format!(r#"{{"keys":[{{"kty":"RSA","kid":"a","n":"AQAB","e":"AQAB"}}],"note":"{note}"}}"#);

@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::arm;
 use crate::endpoints::Refusal;
 use crate::entra::claims::policy_claims;
 use crate::entra::codes::{self, BUSY};
 use crate::entra::discovery::own_host;
 use crate::record::Request;
 use crate::shared::Shared;
+use crate::source::Source;
 use crate::text::{Calendar, epoch_seconds};
 
 /// What Entra's errors have and others do not.
@@ -62,7 +64,7 @@ pub(crate) fn not_played(what: &str) -> Refusal {
     Refusal::new(501, "not_emulated", format!("The emulator does not play {what} yet"))
 }
 
-/// The body of an error, in the shape of Entra, or of AD FS below its path.
+/// The body of an error, in the shape of Entra, or of AD FS or Azure Resource Manager at their paths.
 pub(crate) fn body(shared: &Shared, request: &Request, refusal: &Refusal) -> Value {
     if request.path.starts_with("/adfs/") {
         let text = match refusal.code {
@@ -71,6 +73,9 @@ pub(crate) fn body(shared: &Shared, request: &Request, refusal: &Refusal) -> Val
             _ => format!("MSIS9605: {}", refusal.message),
         };
         return json!({ "error": refusal.code, "error_description": text });
+    }
+    if request.source == Source::Entra && arm::is_at(&request.path) {
+        return arm::body(refusal);
     }
     let now = Calendar::from_epoch(epoch_seconds(shared.now(request.source))).entra_timestamp();
     let trace = &request.trace_id;

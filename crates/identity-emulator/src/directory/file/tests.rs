@@ -48,6 +48,7 @@ fn mistakes_that_could_be_taken_for_a_directory_are_named_with_their_line() {
         |issuer: &str| format!("federated = [{{ issuer = \"{issuer}\", subject = \"s\", audience = \"a\" }}]\n");
     let params = rcgen::CertificateParams::new(Vec::new()).unwrap();
     let elliptic = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+    let subscription = "[[subscriptions]]\nid = \"7e57ab1e-0000-4000-8000-000000000004\"\nname = \"x\"\n";
     for (text, expected) in [
         (format!("{tenant}{tenant}"), "line 3: the tenant 7e57ab1e-0000-4000-8000-000000000001 is there twice"),
         (
@@ -90,6 +91,11 @@ fn mistakes_that_could_be_taken_for_a_directory_are_named_with_their_line() {
         (format!("{tenant}{app}consents = [{{ resource = \"r\" }}]\n"), "line 5: missing field `scopes`"),
         (format!("{tenant}[[users]]\nname = \"a\"\npassword = \"x\"\nmfa = 1\n"), "line 6: invalid type"),
         (format!("{tenant}[[users]]\nname = \"a b\"\npassword = \"x\"\n"), "line 3: the name \"a b\""),
+        (format!("{tenant}[[subscriptions]]\nid = \"x\"\nname = \"x\"\n"), "line 3: the id \"x\" of a subscription"),
+        (format!("{tenant}[[subscriptions]]\nid = \"x\"\n"), "line 3: missing field `name`"),
+        (format!("{tenant}{subscription}{subscription}"), "line 6: the subscription 7e57"),
+        (format!("{tenant}{subscription}tenant = \"b.example\"\n"), "line 3: there is no tenant \"b.example\""),
+        (format!("{tenant}{}", subscription.replace("\"x\"", "\"a\\nb\"")), "line 3: the name \"a\\nb\" of a sub"),
     ] {
         let error = refused(&text);
         assert!(error.starts_with(expected), "{text:?}\n{error}\n{expected}");

@@ -41,6 +41,8 @@ pub enum ExpiryFormat {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Plan {
+    /// The end of the paths that it is for; `None` for any.
+    pub(crate) at: Option<String>,
     pub(crate) status: Option<u16>,
     pub(crate) entra_error: Option<u32>,
     pub(crate) headers: Vec<(String, String)>,
@@ -161,6 +163,15 @@ impl Answer {
         Self::status(403)
             .with_header("Content-Type", "text/plain")
             .with_body("connecting to 169.254.169.254:80: dial tcp 169.254.169.254:80: connectex: A socket operation was attempted to an unreachable network.")
+    }
+
+    /// Keeps the answer for requests whose path ends so, such as `/oauth2/v2.0/token`; others pass it by, queued or standing.
+    ///
+    /// The connection is then accepted in any case, and read, for nobody knows the path before.
+    #[must_use]
+    pub fn at(mut self, path_end: impl Into<String>) -> Self {
+        self.0.at = Some(path_end.into());
+        self
     }
 
     /// Adds a header, or replaces the one of that name; give it twice to send it twice.
@@ -304,6 +315,11 @@ impl Plan {
     /// True if the connection is dealt with before a request is read.
     pub(crate) fn is_at_accept(&self) -> bool {
         matches!(self.connection, Connection::Refuse | Connection::Stall)
+    }
+
+    /// True if it may answer a request with that path; `None` stands for a connection without any request yet.
+    pub(crate) fn is_for(&self, path: Option<&str>) -> bool {
+        self.at.as_deref().is_none_or(|end| path.is_some_and(|path| path.ends_with(end)))
     }
 
     /// True if the token in the answer is an ordinary one.

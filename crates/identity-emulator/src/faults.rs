@@ -14,7 +14,8 @@ use crate::source::Source;
 ///
 /// An answer holds for one [`Source`] or, with `None`, for all of them. The next request of a source takes, in this order: the
 /// next answer queued for it, the next one queued for all, the standing answer for it, the standing
-/// answer for all, the real answer. An answer replaces another; the two are never combined.
+/// answer for all, the real answer. An answer replaces another; the two are never combined. One that is kept for other
+/// [paths](Answer::at) counts as not there.
 ///
 /// Cheap to clone; every clone steers the same emulator.
 #[derive(Clone)]
@@ -92,29 +93,30 @@ impl Faults {
 
     /// Takes the next answer for a new connection, if it is one that is given before a request is read.
     pub(crate) fn take_at_accept(&self, source: Source) -> Connection {
-        let plan = self.take_if(source, Plan::is_at_accept);
+        let plan = self.take_if(source, None, Plan::is_at_accept);
         plan.map_or(Connection::Serve, |plan| plan.connection)
     }
 
-    /// Takes the next answer for a request.
-    pub(crate) fn take(&self, source: Source) -> Arc<Plan> {
-        self.take_if(source, |_| true).unwrap_or_default()
+    /// Takes the next answer for a request with that path.
+    pub(crate) fn take(&self, source: Source, path: &str) -> Arc<Plan> {
+        self.take_if(source, Some(path), |_| true).unwrap_or_default()
     }
 
     /// Takes the next answer unless it is not wanted.
-    fn take_if(&self, source: Source, wanted: impl Fn(&Plan) -> bool) -> Option<Arc<Plan>> {
+    fn take_if(&self, source: Source, path: Option<&str>, wanted: impl Fn(&Plan) -> bool) -> Option<Arc<Plan>> {
         let rows = [row(Some(source)), row(None)];
         {
             let mut queued = lock(&self.0.queued);
             for row in rows {
                 let queue = queued.get_mut(row)?;
-                if let Some(plan) = queue.front() {
-                    return if wanted(plan) { queue.pop_front() } else { None };
+                let next = queue.iter().enumerate().find(|(_, plan)| plan.is_for(path));
+                if let Some((place, plan)) = next {
+                    return if wanted(plan) { queue.remove(place) } else { None };
                 }
             }
         }
         let standing = lock(&self.0.standing);
-        let plan = rows.iter().find_map(|row| standing.get(*row)?.clone())?;
+        let plan = rows.iter().find_map(|row| standing.get(*row)?.clone().filter(|plan| plan.is_for(path)))?;
         wanted(&plan).then_some(plan)
     }
 }

@@ -124,7 +124,7 @@
 //! | `POST /__emulator/grants` | `{"user": .., "end": "revoke"}` or `"expire"`: refresh tokens of a user; without `user`, all |
 //! | `POST /__emulator/rotate` | `{"what": "ca"}`, `"identity-binding-ca"`, `"tokens"` or `"signing-key"`: new ones, also in the files |
 //!
-//! ANSWER is an object; every field is optional: `status`, `entra_error` (a code), `headers` (a list of pairs), `body`, `raw`,
+//! ANSWER is an object; every field is optional: `at` (the end of a path), `status`, `entra_error` (a code), `headers` (a list of pairs), `body`, `raw`,
 //! `connection` (`"refuse"`, `"stall"` or `"silence"`), `delay_ms`, `hold`, `drip` (`{"bytes": 1, "every_ms": 1000, "head": false}`),
 //! `cut_after`, `reset_after`, `gzip`, `giant`, `deep`, `date_skew_secs`, `lifetime_secs`, `refresh_in_secs`,
 //! `expires_on` and `expires_in` (the names of [`ExpiryFormat`] in kebab case), `fields` (an object) and `omit` (a list of names).

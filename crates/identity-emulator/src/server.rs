@@ -120,7 +120,7 @@ enum Handled {
 
 async fn handle(shared: &Shared, source: Source, request: hyper::Request<Incoming>) -> Handled {
     let _counted = Counted::request(shared, source);
-    let plan = shared.faults.take(source);
+    let plan = shared.faults.take(source, request.uri().path());
     // From before the request can be seen in the record, so that no release is missed.
     let mut releases = shared.faults.releases();
     let (request, refused) = read(source, request).await;

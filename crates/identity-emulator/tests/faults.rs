@@ -14,8 +14,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{Response, builder, claims, control, imds, imds_bytes, imds_request};
-use identity_emulator::{Answer, ExpiryFormat, Source};
+use common::{Response, builder, claims, control, document, fields, imds, imds_bytes, imds_request, token};
+use identity_emulator::{Answer, ExpiryFormat, Source, TENANT_ID};
 
 fn with(answer: Answer) -> Response {
     let emulator = builder().start_in_background().unwrap();
@@ -45,6 +45,31 @@ fn answers_are_chosen_in_the_documented_order() {
     assert_eq!(imds(&emulator).status, 200, "the real answer, not that for all");
     faults.clear();
     assert_eq!((faults.queued(Source::AppService), imds(&emulator).status), (0, 200));
+}
+
+#[test]
+fn an_answer_for_other_paths_is_passed_by() {
+    let emulator = builder().start_in_background().unwrap();
+    let faults = emulator.faults();
+    let document = || document(&emulator, "/common/v2.0/.well-known/openid-configuration").status;
+    let token = || token(&emulator, TENANT_ID, &fields(&[])).status;
+    let at_token = |answer: Answer| answer.at("/oauth2/v2.0/token");
+    faults.next(Source::Entra, at_token(Answer::entra_error(90055)));
+    faults.next(Source::Entra, Answer::status(503));
+    faults.always(Source::Entra, at_token(Answer::status(504)));
+    faults.always(None, Answer::status(505).at("/openid-configuration"));
+    assert_eq!([document(), document()], [503, 505], "the first one is not for it");
+    assert_eq!((faults.queued(Source::Entra), imds(&emulator).status), (1, 200));
+    assert_eq!([token(), token()], [429, 504]);
+    // Nobody knows the path when a connection comes: it is read, then reset.
+    faults.next(Source::Entra, at_token(Answer::refuse()));
+    assert_eq!(document(), 505);
+    let before = emulator.request_count(Source::Entra);
+    assert!(common::send_tls(&emulator, Source::Entra, &common::token_request(TENANT_ID, &fields(&[]))).is_err());
+    assert_eq!(emulator.request_count(Source::Entra), before + 1);
+    let order = r#"{"source":"entra","always":{"at":"/keys","status":506}}"#;
+    assert_eq!(control(&emulator, "POST", "/__emulator/faults", order).status, 204);
+    assert_eq!((document(), token()), (505, 200));
 }
 
 #[test]

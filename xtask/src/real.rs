@@ -23,9 +23,13 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
         return;
     }
     let mut python = PathBuf::new();
+    let mut az = PathBuf::new();
     let mut modules = PathBuf::new();
     let installed = report.step("Python packages", "cargo xtask real", || {
         python = install_python(workspace)?;
+        Ok(String::new())
+    }) && report.step("Azure CLI", "cargo xtask real", || {
+        az = install_az(workspace)?;
         Ok(String::new())
     }) && report.step("npm packages", "cargo xtask real", || {
         modules = install_npm(workspace)?;
@@ -34,11 +38,14 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
     if !installed {
         return;
     }
-    let mut tests = Runner::find().binary("real").env("REAL_PYTHON", python).env("REAL_NODE_MODULES", modules);
+    let mut tests = Runner::find().binary("real");
+    for (name, path) in [("REAL_PYTHON", python), ("REAL_AZ", az), ("REAL_NODE_MODULES", modules)] {
+        tests = tests.env(name, path);
+    }
     for name in TRUST_VARIABLES {
         tests = tests.unset(name);
     }
-    test::step(report, "official SDKs and Azurite", &tests);
+    test::step(report, "official SDKs, Azure CLI and Azurite", &tests);
 }
 
 /// Python with the official SDK, and the folder of node's modules with it, installed.
@@ -50,18 +57,29 @@ pub(crate) fn programs(workspace: &Workspace) -> Result<(PathBuf, PathBuf)> {
 }
 
 fn install_python(workspace: &Workspace) -> Result<PathBuf> {
-    let lock = workspace.root.join("tests/real/python/requirements.txt");
-    let folder = workspace.target.join("real/python");
-    let python = folder.join("bin/python");
+    Ok(environment(workspace, "python", &[])?.join("bin/python"))
+}
+
+/// The program `az`; half of its thousands of files are never loaded, so none is compiled ahead.
+fn install_az(workspace: &Workspace) -> Result<PathBuf> {
+    Ok(environment(workspace, "az", &["--no-compile"])?.join("bin/az"))
+}
+
+/// A Python environment of its own with the packages of one lock file.
+fn environment(workspace: &Workspace, name: &str, options: &[&str]) -> Result<PathBuf> {
+    let lock = workspace.root.join("tests/real").join(name).join("requirements.txt");
+    let folder = workspace.target.join("real").join(name);
     if !is_current(&[&lock], &folder)? {
         Cmd::new("python3").args(&["-m", "venv", "--clear"]).arg(&folder).run()?;
-        Cmd::new(&python)
-            .args(&["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
+        Cmd::new(folder.join("bin/python"))
+            .args(&["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
+            .args(options)
+            .args(&["--requirement"])
             .arg(&lock)
             .run()?;
         mark(&[&lock], &folder)?;
     }
-    Ok(python)
+    Ok(folder)
 }
 
 fn install_npm(workspace: &Workspace) -> Result<PathBuf> {

@@ -1,7 +1,7 @@
-//! Software that no one here wrote, as it comes from its registry: official SDKs, an OpenID provider, Azurite.
+//! Software that no one here wrote, as it comes from its registry: official SDKs, the Azure CLI, an OpenID provider, Azurite.
 //!
 //! `cargo xtask real` installs it and says where it is: `REAL_PYTHON` is an interpreter with the packages of
-//! `real/python`, `REAL_NODE_MODULES` the directory that `npm ci` filled from `real/js`.
+//! `real/python`, `REAL_AZ` the program of the Azure CLI, `REAL_NODE_MODULES` the directory that `npm ci` filled from `real/js`.
 #![expect(clippy::disallowed_methods, reason = "starts programs and waits for them")]
 #![expect(
     clippy::expect_used,
@@ -12,6 +12,8 @@
     reason = "a test ends when it is not so"
 )]
 
+#[cfg(unix)]
+mod az;
 mod azurite;
 mod entra;
 mod installed;

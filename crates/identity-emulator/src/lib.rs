@@ -63,6 +63,8 @@
 //! | `GET /common/discovery/instance` | aliases of a host; `invalid_instance` for unknown ones |
 //! | `GET /{tenant}/v2.0/.well-known/openid-configuration` | discovery document, also without `/v2.0` and below `/adfs` |
 //! | `GET /{tenant}/discovery/v2.0/keys` | key set, also without `/v2.0` |
+//! | `GET /metadata/endpoints` | Azure Resource Manager: the cloud that this is |
+//! | `GET /tenants`, `/subscriptions`, `/subscriptions/{id}` | the tenant of the token, and its subscriptions |
 //!
 //! The grants are `client_credentials`, `authorization_code`, `refresh_token`, `password`, on-behalf-of (`jwt-bearer`) and those
 //! for SAML assertions (`saml1_1-bearer`, `saml2-bearer`); AD FS has the first only. An assertion is not signed: it is one that
@@ -70,7 +72,7 @@
 //! who it is by a secret, in the form or in a header, by an
 //! assertion that one of its certificates signs (RS256 to PS512), or by a token of an issuer that it trusts; a public client by
 //! nothing, and by a code verifier where it redeems a code. What is known
-//! is in a directory: [`App`], [`User`] and their like in Rust, or a file that is read again when it changes
+//! is in a directory: [`App`], [`User`], [`Subscription`] and their like in Rust, or a file that is read again when it changes
 //! ([`Builder::directory`], [`Emulator::write_directory`]). The built-in one:
 //!
 //! | application | it has |
@@ -102,6 +104,28 @@
 //! without a browser use [`Emulator::authorization_code`].
 //! On-behalf-of takes a token of a user for the application itself. If a policy demands a second factor that the user did not
 //! show, the refusal has `claims`, and passes once the client hands them back.
+//!
+//! # The Azure CLI
+//!
+//! `az` signs programs and people in here. It needs to know the emulator as a cloud, to trust its CA, and not to ask the public cloud
+//! about it; a configuration directory of its own leaves other sign-ins alone:
+//!
+//! ```sh
+//! export AZURE_CONFIG_DIR="$PWD/az-emulated" REQUESTS_CA_BUNDLE="$CA"     # Emulator::ca_path
+//! az config set core.instance_discovery=false core.collect_telemetry=no
+//! az cloud register --name Emulated --endpoint-resource-manager "$AUTHORITY"     # Emulator::authority
+//! az cloud set --name Emulated
+//! az login --service-principal --username "$AZURE_CLIENT_ID" --password "$AZURE_CLIENT_SECRET" --tenant "$AZURE_TENANT_ID"
+//! az login     # or a person, in a browser: the one that $BROWSER names
+//! az account get-access-token --scope https://vault.azure.net/.default
+//! ```
+//!
+//! Its resource manager has [`SUBSCRIPTION_NAME`], [`SUBSCRIPTION_ID`], in the home tenant, and what [`Builder::subscription`] adds; nothing
+//! can be done with them but to list them, for a token that is signed here, for `https://management.core.windows.net/` or
+//! `https://management.azure.com/`, and good. These requests count as ones to `entra`: [`Answer::at`] tells them apart. What `az` says in trouble is
+//! had by [`Emulator::expire_refresh_tokens`] (AADSTS700082), [`Emulator::revoke_refresh_tokens`] (AADSTS50173), [`Emulator::put_user`] with
+//! [`User::mfa`] (AADSTS50076), or an answer to token requests alone, such as `Answer::entra_error(90055).at("/oauth2/v2.0/token")`. MSAL
+//! keeps a refusal in `msal_http_cache.bin` and repeats it: remove that file between two tries.
 //!
 //! # Control from other languages
 //!

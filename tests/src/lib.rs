@@ -7,11 +7,12 @@
 //! | `hostile` | our transport against an emulator that lies, over real sockets; thousands of callers; proxies |
 //! | `memory` | answers without end cost no memory |
 //! | `namespace` | IMDS at its real address, where that address is ours alone |
+//! | `tools` | what the tools of developers print, replayed, and how their processes end |
 //! | `real` | software that no one here wrote; `cargo xtask real` installs it |
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "tests stand outside of the seams")]
 
-use std::{fs::File, io::Write as _};
+use std::{fs::File, io::Write as _, path::PathBuf};
 
 mod env;
 mod leaks;
@@ -20,6 +21,19 @@ mod logs;
 pub use env::{Variables, platform_of};
 pub use leaks::{find_secret, shown};
 pub use logs::Logs;
+
+/// The built command `identity`, if it is built.
+///
+/// # Panics
+///
+/// If the running test has no path.
+#[must_use]
+#[expect(clippy::expect_used, reason = "the end of a test")]
+pub fn command() -> Option<PathBuf> {
+    let test = std::env::current_exe().expect("a test has a path");
+    let path = test.parent()?.parent()?.join("identity");
+    path.exists().then_some(path)
+}
 
 /// Says why a test cannot run here; fails where everything has to. `cargo xtask` collects what is said in the file that
 /// `IDENTITY_TESTS_SKIPS` names, since runners hide what passing tests print.

@@ -15,13 +15,12 @@
 use std::{
     env,
     net::TcpListener,
-    path::PathBuf,
     process::{Command, Output},
     time::{Duration, Instant},
 };
 
 use identity_emulator::{Answer, Emulator, Source};
-use identity_tests::skip;
+use identity_tests::{command, skip};
 use serde_json::Value;
 
 /// IMDS answers only here.
@@ -178,12 +177,6 @@ fn ask(arguments: &[&str], variables: &[(&str, &str)]) -> (Output, Duration) {
 }
 
 /// The program `identity`, which cargo builds beside the tests of the workspace.
-fn command() -> Option<PathBuf> {
-    let test = env::current_exe().unwrap();
-    let path = test.parent()?.parent()?.join("identity");
-    path.exists().then_some(path)
-}
-
 fn is_inside() -> bool {
     env::var_os(INSIDE).is_some()
 }

@@ -38,6 +38,9 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
     if !installed {
         return;
     }
+    if !report.command("the command identity", &Cmd::cargo(&["build", "--locked", "--package", "identity-tool"])) {
+        return;
+    }
     let mut tests = Runner::find().binary("real");
     for (name, path) in [("REAL_PYTHON", python), ("REAL_AZ", az), ("REAL_NODE_MODULES", modules)] {
         tests = tests.env(name, path);

@@ -97,6 +97,10 @@ impl Told<'_> {
         let is_for_person = needs_person(&codes) || codes.contains(&70_008) || self.wanted.claims.is_some();
         match codes.as_slice() {
             [] => None,
+            // The service has trouble, or is asked too often.
+            [code @ (90_012 | 90_033 | 90_055), ..] => {
+                Some(self.means(ErrorKind::Transport, advice(&[*code]).unwrap_or("try again later")))
+            }
             _ if is_for_person => {
                 let advice = advice(&codes).unwrap_or("the person has to sign in again");
                 Some(self.means(ErrorKind::AuthenticationRequired, &format!("{advice}; run `{login}`")))

@@ -38,6 +38,7 @@ pub fn advice(codes: &[u32]) -> Option<&'static str> {
         9002325 => "the code was asked for with a challenge (PKCE); give its code verifier",
         50196 => "the same request came too often: this program asks in a loop; keep credentials and reuse them",
         90033 | 90012 => "the service has trouble of its own; try again later",
+        90055 => "the service is asked too often; try again later",
         90014 | 900144 | 9002313 => "the service did not understand the request; please report it",
         50076 | 50078 | 50079 | 50074 | 50072 | 50158 => "more proof is needed from the person who signs in",
         50173 | 50132 | 50133 | 50089 | 700082 | 70008 | 70043 | 70044 => "what was remembered of the sign-in has expired or was revoked; sign in again",
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     /// Codes, and a part of their advice that no other advice has.
-    const ROWS: [(&[u32], &str); 40] = [
+    const ROWS: [(&[u32], &str); 41] = [
         (&[7_000_215], "the client secret is wrong"),
         (&[7_000_222], "the client secret has expired"),
         (&[7_000_216, 7_000_218, 7_000_219], "use a credential that has one"),
@@ -95,6 +96,7 @@ mod tests {
         (&[9_002_325], "give its code verifier"),
         (&[50_196], "asks in a loop"),
         (&[90_033, 90_012], "trouble of its own"),
+        (&[90_055], "is asked too often"),
         (&[90_014, 900_144, 9_002_313], "please report it"),
         (&[50_076, 50_078, 50_079, 50_074, 50_072, 50_158], "more proof is needed"),
         (&[50_173, 50_132, 50_133, 50_089, 700_082, 70_008, 70_043, 70_044], "sign in again"),

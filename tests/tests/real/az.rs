@@ -3,6 +3,7 @@
 //! What it says in trouble is what programs that start it have to understand, so the words are checked here, where they come
 //! from, too.
 
+mod ours;
 mod people;
 mod programs;
 mod session;

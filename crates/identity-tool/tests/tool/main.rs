@@ -20,6 +20,8 @@ mod entra;
 mod failures;
 mod proofs;
 mod tokens;
+#[cfg(unix)]
+mod tools;
 
 const SCOPE: &str = "https://storage.azure.com/.default";
 

@@ -6,8 +6,15 @@ use identity_core::ErrorKind;
 
 use super::*;
 
-const DIRECTORY: &str = "/var/opt/azcmagent/tokens";
-const KEY: &str = "/var/opt/azcmagent/tokens/7e57.key";
+const DIRECTORY: &str = if cfg!(windows) { WINDOWS } else { LINUX };
+const KEY: &str = if cfg!(windows) { WINDOWS_KEY } else { LINUX_KEY };
+/// A key where another system has it.
+const FOREIGN: &str = if cfg!(windows) { LINUX_KEY } else { WINDOWS_KEY };
+const LINUX: &str = "/var/opt/azcmagent/tokens";
+const LINUX_KEY: &str = "/var/opt/azcmagent/tokens/7e57.key";
+const WINDOWS: &str = r"C:\ProgramData\AzureConnectedMachineAgent\Tokens";
+const WINDOWS_KEY: &str = r"C:\ProgramData\AzureConnectedMachineAgent\Tokens\7e57.key";
+const ARC: &[(&str, &str)] = &[super::ARC[0], super::ARC[1], ("ProgramData", r"C:\ProgramData")];
 
 fn challenge(value: &str) -> Response {
     Response::new(401, vec![("www-authenticate".into(), value.into())], Vec::new())
@@ -83,6 +90,7 @@ fn an_answer_without_a_challenge_is_taken_as_it_is() {
 #[test]
 fn challenges_for_other_files_are_refused_and_nothing_is_opened() {
     let long = format!("Basic realm={DIRECTORY}/{}", "x".repeat(10_000));
+    let foreign = format!("Basic realm={FOREIGN}");
     for value in [
         "",
         "Basic",
@@ -115,7 +123,7 @@ fn challenges_for_other_files_are_refused_and_nothing_is_opened() {
         "Basic realm=/VAR/opt/azcmagent/tokens/x.key",
         "Basic realm=/var/opt/azcmagent/tokens2/x.key",
         "Basic realm=/var/opt/azcmagent/tokens\\x.key",
-        "Basic realm=C:\\ProgramData\\AzureConnectedMachineAgent\\Tokens\\x.key",
+        &foreign,
         "Basic realm=/var/opt/azcmagent/tokens/x%2fy.key",
         "Basic realm=file:///var/opt/azcmagent/tokens/x.key",
         "Basic realm='/var/opt/azcmagent/tokens/x.key'",

@@ -133,7 +133,7 @@ fn a_system_without_roots_says_where_they_were_looked_for_and_what_helps() {
         "Refused",
         &format!("SSL_CERT_FILE={}", missing.display()),
         &format!("SSL_CERT_DIR={}", empty.display()),
-        "No such file",
+        "os error 2",
         "Roots::Webpki",
         "`tls-webpki-roots`",
         "CA file",

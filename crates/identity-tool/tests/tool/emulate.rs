@@ -1,15 +1,19 @@
 //! `identity emulator`.
 
+#[cfg(unix)]
+use std::process::Command;
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Stdio},
 };
 
 use serde_json::Value;
 
-use crate::{Files, SCOPE, done, program, run, token};
+#[cfg(unix)]
+use crate::SCOPE;
+use crate::{Files, done, program, run, token};
 
 /// A running emulator; it ends with the test.
 struct Running {

@@ -1,17 +1,17 @@
 //! Credentials of Entra ID against an emulator, and what is said when they cannot work.
 
-use std::{
-    fs,
-    io::Write as _,
-    process::{Command, Stdio},
-};
+#[cfg(unix)]
+use std::{fs, process::Command};
+use std::{io::Write as _, process::Stdio};
 
 use identity_emulator::{
     Answer, CERTIFICATE_CLIENT_ID, Emulator, OTHER_TENANT_ID, Source, TENANT_ID, WEB_CLIENT_ID, WEB_CLIENT_SECRET,
 };
 use serde_json::{Value, json};
 
-use crate::{CANARY, Done, Files, SCOPE, done, program, run, token};
+#[cfg(unix)]
+use crate::done;
+use crate::{CANARY, Done, Files, SCOPE, program, run, token};
 
 /// Must never be seen, but is a secret of an application here.
 const OWN_SECRET: &str = "canary-own~secret.of_a_test_application";

@@ -1,5 +1,7 @@
 //! `cargo xtask cross`: other toolchains and targets, where the machine has them. Outside the gate.
 
+mod windows;
+
 use std::fs;
 
 use crate::Result;
@@ -16,11 +18,29 @@ const TARGETS: [&str; 5] = [
     "aarch64-apple-darwin",
 ];
 
-pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
+/// What `cargo xtask cross` was asked for.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// Build a standard library for Windows where there is none.
+    windows: bool,
+}
+
+impl Options {
+    pub(crate) fn parse(options: &[&str]) -> Result<Self> {
+        match options {
+            [] => Ok(Self::default()),
+            ["--windows"] => Ok(Self { windows: true }),
+            other => Err(format!("unexpected {}; see cargo xtask --help", other.join(" "))),
+        }
+    }
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options, report: &mut Report) {
     report.section("other toolchains and targets");
     let list = |arguments: &[&str]| Cmd::new("rustup").args(arguments).run().map(|output| output.stdout);
     let (Ok(toolchains), Ok(targets)) = (list(&["toolchain", "list"]), list(&["target", "list", "--installed"])) else {
         report.note("absent: rustup");
+        windows::run(workspace, report, false, options.windows);
         return;
     };
     match oldest(workspace) {
@@ -47,6 +67,8 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
             report.note(&format!("absent: target {target}"));
         }
     }
+    let from_rustup = targets.lines().any(|installed| installed == windows::TARGET);
+    windows::run(workspace, report, from_rustup, options.windows);
 }
 
 /// The workspace's `rust-version`.

@@ -46,7 +46,8 @@ cargo xtask COMMAND
              --json FILE   writes the table as JSON, too
   deny       licences, bans and sources of every dependency: deny.toml (installs cargo-deny if there is none)
   ci         test, lint, features, deps, size, bench --counts, deny
-  cross      checks with the other toolchains and targets that are installed
+  cross      checks with the other toolchains and targets that are installed, and tests under Wine
+             --windows     builds the target for them from Debian's packages, if it is missing (minutes)
 
 What a machine cannot run is printed as SKIPPED with the reason; with CI=true in the environment that is a failure.
 Steps that fail print their output at once, and the command that repeats them at the end.
@@ -74,7 +75,7 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(command: &str, options: &[&str], report: &mut Report) -> Result<()> {
-    if command != "bench" && !options.is_empty() {
+    if !["bench", "cross"].contains(&command) && !options.is_empty() {
         return Err(format!("unexpected {}; see cargo xtask --help", options.join(" ")));
     }
     let workspace = Workspace::load()?;
@@ -88,7 +89,7 @@ fn dispatch(command: &str, options: &[&str], report: &mut Report) -> Result<()> 
         "bench" => bench::run(&workspace, &bench::Options::parse(options)?, report),
         "deny" => ci::deny(&workspace, report),
         "ci" => ci::run(&workspace, report),
-        "cross" => cross::run(&workspace, report),
+        "cross" => cross::run(&workspace, &cross::Options::parse(options)?, report),
         other => return Err(format!("no command is called {other:?}; see cargo xtask --help")),
     }
     Ok(())

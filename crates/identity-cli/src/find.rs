@@ -95,6 +95,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     fn find(path: &str, files: &[&'static str], names: &[&str]) -> Option<PathBuf> {
         program(&FakeEnv::new(&[("PATH", path)]), &Files(files.to_vec(), HashMap::new()), names)
     }

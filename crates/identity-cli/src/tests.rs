@@ -29,12 +29,18 @@ impl World {
     fn new(runner: impl Fn(usize, &Command) -> Result<Output, ProcessError> + Send + Sync + 'static) -> Self {
         let clock = FakeClock::default();
         let runs = AtomicUsize::new(0);
-        let programs = ["/tools/az", "/tools/azd", "/tools/pwsh"];
+        let programs = if cfg!(windows) {
+            [r"C:\tools\az.cmd", r"C:\tools\azd.exe", r"C:\tools\pwsh.exe"]
+        } else {
+            ["/tools/az", "/tools/azd", "/tools/pwsh"]
+        };
         let processes = FakeProcesses::new(&clock, &programs, Duration::from_millis(500), move |command| {
             runner(runs.fetch_add(1, SeqCst), command)
         });
         let transport = FakeTransport::new(&clock, |_| Ok(json(500, "{}")));
-        let env = FakeEnv::new(&[("PATH", "/usr/bin:/tools"), ("HOME", "/home/ada")]);
+        let path = if cfg!(windows) { r"C:\bin;C:\tools" } else { "/usr/bin:/tools" };
+        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let env = FakeEnv::new(&[("PATH", path), (home, "/home/ada"), ("SYSTEMROOT", r"C:\Windows")]);
         let platform = platform(&clock, &transport, &env).with_processes(Arc::new(processes.clone()));
         Self { sim: Sim::new(&clock), clock, env, processes, platform }
     }
@@ -64,7 +70,7 @@ impl World {
 /// What a tool prints whose user is signed in: a token that says which run it came from, for an hour.
 fn answer(run: usize, command: &Command) -> Output {
     let expires_on = FakeClock::START + 3600;
-    let text = match command.program.file_name().unwrap().to_str().unwrap() {
+    let text = match command.program.file_stem().unwrap().to_str().unwrap() {
         "az" => format!(r#"{{"accessToken":"token.{run}","expires_on":{expires_on},"tokenType":"Bearer"}}"#),
         "azd" => format!(r#"{{"token":"token.{run}","expiresOn":"2026-01-01T01:00:00Z"}}"#),
         _ => format!("azsdk%token.{run}%{expires_on}\n"),
@@ -112,7 +118,7 @@ fn the_command_lines_are_these() {
     assert_eq!(variable(5, "AZURE_IDENTITY_POWERSHELL_RESOURCE"), Some("https://vault.azure.net"));
     assert_eq!([4, 5].map(|at| variable(at, "AZURE_IDENTITY_POWERSHELL_TENANT_ID")), [Some(""), Some("contoso.com")]);
     for command in &commands {
-        assert_eq!(command.directory.to_str(), Some("/bin"));
+        assert_eq!(command.directory.to_str(), Some(if cfg!(windows) { r"C:\Windows" } else { "/bin" }));
         assert_eq!(command.timeout, Duration::from_secs(10));
         assert_eq!(command.hidden, ["AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_PASSWORD"]);
     }
@@ -366,16 +372,17 @@ fn tenants_are_those_that_are_allowed() {
 #[test]
 fn a_tool_that_is_not_there_is_looked_for_again() {
     let world = World::good();
-    world.env.set("PATH", "/usr/bin");
+    let (path, program) = if cfg!(windows) { (r"C:\bin", r"C:\bin\az.cmd") } else { ("/usr/bin", "/usr/bin/az") };
+    world.env.set("PATH", path);
     let names = ["the Azure CLI (az)", "the Azure Developer CLI (azd)", "Azure PowerShell"];
     for (credential, name) in world.all().iter().zip(names) {
         let error = world.get(&**credential, None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::CredentialUnavailable);
         assert!(error.to_string().starts_with(&format!("{name} is not on the PATH; install")), "{error}");
     }
-    world.processes.install("/usr/bin/az");
+    world.processes.install(program);
     world.get(&*world.all()[0], None).unwrap();
-    assert_eq!(world.processes.commands()[0].program.to_str(), Some("/usr/bin/az"));
+    assert_eq!(world.processes.commands()[0].program.to_str(), Some(program));
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod fetch;
 mod flight;
 mod front;
 mod key;
+mod landing;
 mod pilot;
 mod recheck;
 mod state;

@@ -187,6 +187,26 @@ fn keys_that_come_and_go_disturb_nobody() {
     });
 }
 
+#[test]
+fn who_comes_after_another_has_signed_in_gets_that_ones_token() {
+    check(|| {
+        let world = World::with(Answer::Token, 256);
+        // One whose request may be under way, and one who has a token.
+        let earlier = world.caller(None);
+        let before = world.token(None).unwrap();
+        world.service.account.store(1, SeqCst);
+        world.clock.advance(Duration::from_secs(1));
+        let callers: Vec<_> = (0..2).map(|_| world.caller(None)).collect();
+        for caller in callers {
+            let token = caller.join().unwrap().unwrap();
+            assert_eq!(world.service.account_of(&token), 1, "{token} after {before}");
+        }
+        earlier.join().unwrap().unwrap();
+        world.wait_until_idle();
+        assert_eq!(world.service.account_of(&world.token(None).unwrap()), 1);
+    });
+}
+
 #[derive(Clone, Copy)]
 enum Answer {
     Token,
@@ -202,11 +222,19 @@ struct Service {
     dropped: AtomicUsize,
     /// Whether the request of each number carried claims, in the order in which they were asked for.
     claims: StdMutex<Vec<bool>>,
+    /// Who is signed in, and who was when each number was asked for.
+    account: AtomicUsize,
+    accounts: StdMutex<Vec<usize>>,
 }
 
 impl Service {
     fn count(&self) -> usize {
         self.count.load(SeqCst)
+    }
+
+    fn account_of(&self, token: &str) -> usize {
+        let number: usize = token.rsplit('#').next().and_then(|number| number.parse().ok()).unwrap();
+        self.accounts.lock().unwrap()[number - 1]
     }
 
     fn asked_after(&self, token: &str, other: &str) -> bool {
@@ -238,7 +266,19 @@ impl Fetch for Service {
         Ok(())
     }
 
+    fn generation(&self) -> u64 {
+        self.account.load(SeqCst) as u64
+    }
+
+    fn recheck(&self) -> Option<Duration> {
+        Some(Duration::from_secs(1))
+    }
+
     fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Fetched>> {
+        // Numbers and accounts are of one order.
+        let mut accounts = self.accounts.lock().unwrap();
+        accounts.push(self.account.load(SeqCst));
+        drop(accounts);
         let number = self.count.fetch_add(1, SeqCst) + 1;
         self.claims.lock().unwrap().push(ask.claims.is_some());
         Box::pin(async move {
@@ -289,6 +329,8 @@ impl World {
             count: AtomicUsize::new(0),
             dropped: AtomicUsize::new(0),
             claims: StdMutex::default(),
+            account: AtomicUsize::new(0),
+            accounts: StdMutex::default(),
         });
         let platform = Platform::new(
             Arc::new(FakeTransport::new(&clock, |_| unreachable!("nothing here speaks HTTP"))),

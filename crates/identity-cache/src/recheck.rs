@@ -43,7 +43,7 @@ impl Watch {
 }
 
 impl Inner {
-    /// Forgets all tokens if the credential has become another. Looks once in a while, and without the cache's lock: it may
+    /// Forgets all tokens, and the flights that are under way, if the credential has become another. Looks once in a while, and without the cache's lock: it may
     /// read files.
     pub(crate) fn recheck(&self) {
         if !IS_BUILT_IN {
@@ -58,7 +58,7 @@ impl Inner {
         let mut state = lock(&self.state);
         let last = lock(&self.watch.last).replace((generation, now));
         if last.is_some_and(|(last, _)| last != generation) {
-            state.take_entries(&|entry| self.front.clear(entry.key.slot, entry));
+            state.forget(&|entry| self.front.clear(entry.key.slot, entry));
         }
     }
 }
@@ -66,7 +66,7 @@ impl Inner {
 /// Whether any credential of this build asks for it. The others need not carry what it takes.
 const IS_BUILT_IN: bool = cfg!(any(test, feature = "recheck"));
 
-#[cfg(test)]
+#[cfg(all(test, not(identity_model)))]
 mod tests {
     use std::sync::{
         Arc,

@@ -92,9 +92,12 @@ impl State {
         self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.flights)).collect()
     }
 
-    /// Forgets all tokens.
-    pub(crate) fn take_entries(&mut self, taken: &dyn Fn(&Arc<Entry>)) {
-        self.nodes.iter_mut().filter_map(|node| node.entry.take()).for_each(|entry| taken(&entry));
+    /// Forgets all tokens, and has nobody join a flight that is under way: it is for those who started it.
+    pub(crate) fn forget(&mut self, forgotten: &dyn Fn(&Arc<Entry>)) {
+        for node in &mut self.nodes {
+            node.flights.clear();
+            node.entry.take().iter().for_each(forgotten);
+        }
     }
 
     /// Removes the first node that was not used since the hand passed it last. Looks at so many and no more, and at few with

@@ -9,6 +9,7 @@
 //! | `namespace` | IMDS at its real address, where that address is ours alone |
 //! | `tools` | what the tools of developers print, replayed, and how their processes end |
 //! | `real` | software that no one here wrote; `cargo xtask real` installs it |
+//! | `tools` | what the tools of developers print, and programs that stand in for them: how they are run, and how they end |
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "tests stand outside of the seams")]
 

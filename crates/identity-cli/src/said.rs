@@ -1,6 +1,6 @@
 //! What a tool says, made fit to be looked through and to be shown.
 
-use identity_core::redact::excerpt;
+use identity_core::redact;
 
 /// The text of an output: without the escapes that colour it, and with line feeds only.
 pub(crate) fn text(bytes: &[u8]) -> String {
@@ -51,9 +51,18 @@ pub(crate) fn object(output: &str) -> Option<&str> {
 /// What is shown of a text: its beginning, on one line and without secrets. Those are `hidden`, the values of what JSON calls a token, and
 /// whatever else is long and without a blank, as refresh tokens are.
 pub(crate) fn shown(text: &str, hidden: &[&str]) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let text = mask_runs(&mask_values(&words.join(" ")));
-    excerpt(text.as_bytes(), hidden)
+    let head = text.trim_start().as_bytes();
+    let head = String::from_utf8_lossy(head.get(..SCAN_LIMIT).unwrap_or(head));
+    // A secret may have blanks and runs, which are changed below, and blanks may have been changed before.
+    let hidden_words: Vec<String> = hidden.iter().map(|secret| words(secret)).collect();
+    let hidden_words: Vec<&str> = hidden_words.iter().map(String::as_str).collect();
+    let text = redact::hide(&words(&redact::hide(&head, hidden)), &hidden_words);
+    redact::excerpt(mask_runs(&mask_values(&text)).as_bytes(), &[])
+}
+
+/// The words of a text, on one line.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The end of a sentence about what was printed.
@@ -111,6 +120,8 @@ fn mask_runs(text: &str) -> String {
 }
 
 const MASK: &str = "***";
+/// Much more than is shown, in bytes.
+const SCAN_LIMIT: usize = 16 * 1024;
 /// How many bytes may come before the object. Source: our choice.
 const NOISE_LIMIT: usize = 4 * 1024;
 /// A client secret has 40 characters, an id 36, and the longest names of modules and classes are shorter than this.
@@ -153,6 +164,7 @@ mod tests {
     #[test]
     fn no_token_is_shown_in_whatever_form() {
         let opaque = "0.AXoA-b_c".repeat(20);
+        let long = format!("{}!tail", "0123456789".repeat(7));
         for said in [
             r#"{"accessToken": "canary", "expires_on": 1}"#.to_owned(),
             r#"{"accessToken":"can\"ary"#.to_owned(),
@@ -161,9 +173,13 @@ mod tests {
             format!("got {opaque} and \"{opaque}\""),
             "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.canary".to_owned(),
             "the secret is s3cr".to_owned(),
+            "the secret is two  words".to_owned(),
+            "the secret is two words".to_owned(),
+            format!("the secret is {long}"),
         ] {
-            let shown = shown(&said, &["s3cr"]);
+            let shown = shown(&said, &["s3cr", "two  words", &long]);
             assert!(!shown.contains("canary") && !shown.contains("0.AX") && !shown.contains("s3cr"), "{shown}");
+            assert!(!shown.contains("two") && !shown.contains("tail"), "{shown}");
             assert!(shown.contains("***"), "{shown}");
         }
     }

@@ -31,14 +31,24 @@ pub fn brief(text: &str, secrets: &[&str]) -> String {
     show(text.as_bytes(), secrets, BRIEF_LIMIT)
 }
 
-fn show(body: &[u8], secrets: &[&str], limit: usize) -> String {
-    // Much more than is shown, so that a secret across the cut is still found whole.
-    let head = body.get(..body.len().min(SCAN_LIMIT)).unwrap_or(body);
-    let mut clean = Zeroizing::new(String::from_utf8_lossy(head).into_owned());
+/// Replaces the given secrets by `***`, however they are encoded in a URL, a form or JSON, and leaves all else as it is: for
+/// text that is changed before [`excerpt`] sees it.
+///
+/// As there, secrets of fewer than four bytes are not looked for.
+#[must_use]
+pub fn hide(text: &str, secrets: &[&str]) -> String {
+    let mut clean = Zeroizing::new(text.to_owned());
     for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
         clean = Zeroizing::new(mask(&clean, secret));
     }
-    let clean = mask_tokens(&clean);
+    std::mem::take(&mut *clean)
+}
+
+fn show(body: &[u8], secrets: &[&str], limit: usize) -> String {
+    // Much more than is shown, so that a secret across the cut is still found whole.
+    let head = body.get(..body.len().min(SCAN_LIMIT)).unwrap_or(body);
+    let clean = Zeroizing::new(String::from_utf8_lossy(head).into_owned());
+    let clean = mask_tokens(&Zeroizing::new(hide(&clean, secrets)));
     let mut shown = String::new();
     for c in clean.trim().chars() {
         if shown.len() >= limit {

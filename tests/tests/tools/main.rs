@@ -7,8 +7,20 @@ mod transcripts;
 
 // They look for processes in /proc.
 #[cfg(target_os = "linux")]
+mod accounts;
+#[cfg(target_os = "linux")]
+mod arguments;
+#[cfg(target_os = "linux")]
+mod callers;
+#[cfg(target_os = "linux")]
 mod endings;
 #[cfg(target_os = "linux")]
+mod inherited;
+#[cfg(target_os = "linux")]
 mod replay;
+#[cfg(target_os = "linux")]
+mod sayings;
+#[cfg(target_os = "linux")]
+mod starts;
 #[cfg(target_os = "linux")]
 mod world;

@@ -1,7 +1,6 @@
 //! Every transcript once more, printed by a process that stands in for the tool.
 
 use std::{
-    fs,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
     thread,
 };
@@ -9,8 +8,8 @@ use std::{
 use identity_core::{AccessToken, CallContext, Result, TokenRequestOptions};
 
 use crate::{
-    transcripts::{SCOPE, TOKEN, Transcript, check, expected, read},
-    world::{World, runtime},
+    transcripts::{TOKEN, Transcript, check, expected, read},
+    world::{World, get_with, prints},
 };
 
 #[test]
@@ -45,15 +44,13 @@ fn play(
     wall: u64,
 ) -> (Result<AccessToken>, usize) {
     let program = if tool == "powershell" { "pwsh" } else { tool };
-    fs::write(world.path("stdout"), transcript.stdout.replace("<token>", TOKEN)).unwrap();
-    fs::write(world.path("stderr"), &transcript.stderr).unwrap();
-    let end = transcript.exit_code.map_or("kill -KILL $$".to_owned(), |code| format!("exit {code}"));
-    world.plays(program, &format!("cat \"$world/stdout\"; cat \"$world/stderr\" >&2; {end}"));
+    let stdout = transcript.stdout.replace("<token>", TOKEN);
+    world.plays(program, &prints(&stdout, &transcript.stderr, transcript.exit_code));
     world.jump_to(wall);
     let before = world.run_count();
     let options = TokenRequestOptions::new().with_context(context);
     let credential = world.credential(program);
-    let result = runtime().block_on(credential.get_token(&[SCOPE], Some(&options)));
+    let result = get_with(&credential, &options);
     (result, world.run_count() - before)
 }
 

@@ -148,5 +148,5 @@ fn run(tool: &str, transcript: &Transcript, context: CallContext, wall: u64) -> 
     (result, processes.commands().len())
 }
 
-pub(crate) const SCOPE: &str = "https://vault.azure.net/.default";
+const SCOPE: &str = "https://vault.azure.net/.default";
 pub(crate) const TOKEN: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl";

@@ -7,6 +7,7 @@
 use std::{
     fs,
     io::Write as _,
+    panic::resume_unwind,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -17,7 +18,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use identity_core::{AccessToken, BoxFuture, Clock, Moment, Platform, Result, TokenCredential};
+use identity_core::{
+    AccessToken, BoxFuture, CallContext, Clock, Moment, Platform, Result, TokenCredential, TokenRequestOptions,
+};
 use identity_tests::{Logs, Variables};
 use identity_tokio::{Roots, TransportOptions};
 use tokio::runtime::{Builder, Runtime};
@@ -70,6 +73,8 @@ impl World {
         Logs::of_process();
         let name = format!("world-{}-{}", std::process::id(), NEXT.fetch_add(1, SeqCst));
         let folder = fs::canonicalize(env!("CARGO_TARGET_TMPDIR")).unwrap().join(name);
+        // One that failed may have left it.
+        let _ = fs::remove_dir_all(&folder);
         for one in ["bin", "runs", ".azure", ".azd", ".Azure"] {
             fs::create_dir_all(folder.join(one)).unwrap();
         }
@@ -167,6 +172,17 @@ impl World {
         wait_until(PATIENCE, &|| format!("{} runs, not {count}", self.run_count()), || self.run_count() == count);
     }
 
+    /// How many ran at the same time at most, of those whose play ends with [`DONE`].
+    pub(crate) fn most_at_once(&self) -> usize {
+        let (mut now, mut most) = (0_usize, 0);
+        for line in fs::read_to_string(self.path("log")).unwrap().lines() {
+            now = if line.starts_with('+') { now + 1 } else { now - 1 };
+            most = most.max(now);
+        }
+        assert_eq!(now, 0);
+        most
+    }
+
     /// The processes of this world. What has ended and was not collected has neither arguments nor variables any more.
     pub(crate) fn alive(&self) -> Vec<u32> {
         let inside = format!("{}/", self.folder.display());
@@ -204,7 +220,8 @@ impl Drop for World {
         if thread::panicking() {
             return;
         }
-        self.wait_for(0, GONE);
+        // What was left to itself would stay much longer.
+        self.wait_for(0, PATIENCE);
         let log = Logs::of_process().text();
         assert!(!log.contains(JWT), "a token is in the log");
         fs::remove_dir_all(&self.folder).unwrap();
@@ -216,14 +233,16 @@ impl Drop for World {
 fn stand_in() -> &'static Path {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     FILE.get_or_init(|| {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stand-in-{}", std::process::id()));
-        write_program(&file, SCRIPT);
-        fs::canonicalize(file).unwrap()
+        let folder = fs::canonicalize(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let (new, file) = (folder.join(format!("stand-in-{}", std::process::id())), folder.join("stand-in"));
+        write_program(&new, SCRIPT);
+        fs::rename(new, &file).unwrap();
+        file
     })
 }
 
 /// Writes a program, whatever there was before.
-fn write_program(file: &Path, text: &str) {
+pub(crate) fn write_program(file: &Path, text: &str) {
     let mut writer = Command::new("/bin/sh");
     writer.args(["-c", "rm -f \"$1\" && cat >\"$1\" && chmod 755 \"$1\"", "sh"]).arg(file).stdin(Stdio::piped());
     let mut writer = writer.spawn().unwrap();
@@ -242,9 +261,19 @@ echo "+$$" >>"$world/log"
 
 /// A play that waits for [`World::release`].
 pub(crate) const HELD: &str = "while ! [ -e \"$world/go\" ]; do sleep 0.02; done\n";
+/// How a play ends whose end is to be counted.
+pub(crate) const DONE: &str = "\necho \"-$$\" >>\"$world/log\"\n";
+
 /// A play that prints a text without quotes.
 pub(crate) fn says(text: &str) -> String {
     format!("printf '%s\\n' '{text}'")
+}
+
+/// A play that prints these texts on its outputs and ends with this code, or is killed. It starts no other program.
+pub(crate) fn prints(stdout: &str, stderr: &str, code: Option<i32>) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    let end = code.map_or("kill -KILL $$".to_owned(), |code| format!("exit {code}"));
+    format!("printf %s {}; printf %s {} >&2; {end}", quoted(stdout), quoted(stderr))
 }
 
 /// What a tool prints for an account.
@@ -272,9 +301,30 @@ pub(crate) fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// Asks in a runtime of its own.
+/// Asks in a runtime of its own, as small programs have it.
 pub(crate) fn get(credential: &Arc<dyn TokenCredential>) -> Result<AccessToken> {
-    runtime().block_on(credential.get_token(&[SCOPE], None))
+    get_with(credential, &TokenRequestOptions::new())
+}
+
+pub(crate) fn get_with(credential: &Arc<dyn TokenCredential>, options: &TokenRequestOptions) -> Result<AccessToken> {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(credential.get_token(&[SCOPE], Some(options)))
+}
+
+/// Does this for each tool, all at the same time: most of it is waiting.
+pub(crate) fn each_tool(work: impl Fn(&'static str) + Sync) {
+    let work = &work;
+    thread::scope(|scope| {
+        let threads = TOOLS.map(|tool| scope.spawn(move || work(tool)));
+        // The message is the first of them that fails, and not that one has.
+        threads.into_iter().for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+    });
+}
+
+/// A call that a task can make.
+pub(crate) fn ask(credential: &Arc<dyn TokenCredential>) -> impl Future<Output = Result<AccessToken>> + Send + 'static {
+    let credential = Arc::clone(credential);
+    async move { credential.get_token(&[SCOPE], None).await }
 }
 
 pub(crate) fn wait_until(limit: Duration, what: &dyn Fn() -> String, mut is_so: impl FnMut() -> bool) {
@@ -291,6 +341,8 @@ pub(crate) fn is_zombie(pid: u32) -> bool {
     let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
     fields.next() == Some("Z") && fields.next() == Some(std::process::id().to_string().as_str())
 }
+
+pub(crate) const CONTEXTS: [CallContext; 3] = [CallContext::Alone, CallContext::Chain, CallContext::DefaultChain];
 
 /// The real clock with another time of day.
 #[derive(Debug)]

@@ -52,10 +52,8 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, TransportErro
 
 async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     // Windows' sockets for IPv6 reach no IPv4 address that an IPv6 address wraps.
-    let address = match address.ip().to_canonical() {
-        ip @ IpAddr::V4(_) if cfg!(windows) => SocketAddr::new(ip, address.port()),
-        _ => address,
-    };
+    #[cfg(windows)]
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     socket?.connect(address).await
 }

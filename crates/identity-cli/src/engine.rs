@@ -69,8 +69,6 @@ pub(crate) struct Token {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// Whether nobody is signed in.
-    pub(crate) is_signed_out: bool,
     /// Whether another run may do better: the tool came in its own way.
     pub(crate) may_pass: bool,
 }
@@ -128,23 +126,21 @@ impl Told<'_> {
         if kind == ErrorKind::AuthenticationRequired || self.wanted.claims.is_some() {
             error = error.with_scopes(self.wanted.scopes, self.wanted.claims);
         }
-        Failure { error, is_signed_out: false, may_pass: self.may_pass }
+        Failure { error, may_pass: self.may_pass }
     }
 
     /// It means that nobody is signed in.
     pub(crate) fn means_signed_out(&self, login: &str) -> Failure {
         let message = format!("nobody is signed in to {}; run `{login}`", self.tool.name());
-        Failure {
-            error: Error::new(ErrorKind::AuthenticationFailed, message),
-            is_signed_out: true,
-            may_pass: self.may_pass,
-        }
+        let said = SignedOut(said::shown(self.said, self.hidden));
+        let error = Error::new(ErrorKind::AuthenticationFailed, message).with_source(said);
+        Failure { error, may_pass: self.may_pass }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, is_signed_out: false, may_pass: false }
+        Self { error, may_pass: false }
     }
 }
 
@@ -180,27 +176,33 @@ impl Cli {
         scopes: &'a [&'a str],
         options: Option<&'a TokenRequestOptions>,
     ) -> TokenFuture<'a> {
-        match (options.and_then(TokenRequestOptions::tenant_id), &self.cache) {
-            (None, Some(cache)) => cache.get(scopes, "", "", options),
-            (requested, _) => self.get_of(requested, scopes, options),
+        match (options, &self.cache) {
+            (None, Some(cache)) => cache.get(scopes, "", "", None),
+            _ => self.get_with(scopes, options),
         }
     }
 
-    /// Of the tenant that a request names, or without a cache.
+    /// With options, or without a cache.
     #[inline(never)]
-    fn get_of<'a>(
-        &'a self,
-        requested: Option<&'a str>,
-        scopes: &'a [&'a str],
-        options: Option<&'a TokenRequestOptions>,
-    ) -> TokenFuture<'a> {
+    fn get_with<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
+        let requested = options.and_then(TokenRequestOptions::tenant_id);
         let tenant = match requested.map_or(Ok(""), |requested| self.runner.tenants.resolve(requested)) {
             Ok(tenant) => tenant,
             Err(error) => return TokenFuture::ready(Err(error.with_credential(self.runner.name()))),
         };
-        match &self.cache {
+        let future = match &self.cache {
             Some(cache) => cache.get_for(scopes, tenant, "", None, options),
             None => self.run(scopes, tenant, options),
+        };
+        // What is remembered of a failure is what it is; what it means depends on who asks.
+        match options.map_or(CallContext::Alone, TokenRequestOptions::context) {
+            CallContext::Alone => future,
+            context => match future.try_ready() {
+                Ok(result) => TokenFuture::ready(result.map_err(|error| in_context(error, context))),
+                Err(future) => {
+                    TokenFuture::pending(async move { future.await.map_err(|error| in_context(error, context)) })
+                }
+            },
         }
     }
 
@@ -215,8 +217,7 @@ impl Cli {
         let name = self.runner.name();
         TokenFuture::pending(async move {
             let claims = options.and_then(TokenRequestOptions::claims);
-            let context = options.map_or(CallContext::Alone, TokenRequestOptions::context);
-            let fetched = self.runner.token(Wanted { scopes, tenant, claims }, context).await;
+            let fetched = self.runner.token(Wanted { scopes, tenant, claims }).await;
             let fetched = fetched.map_err(|error| error.with_credential(name))?;
             let expires_on = fetched.sent_at.plus(fetched.life).wall;
             Ok(AccessToken::new(fetched.secret.expose(), expires_on).with_credential(name, ""))
@@ -257,10 +258,10 @@ impl Runner {
     }
 
     /// A token by one run, or by two if the first came in its own way.
-    async fn token(&self, wanted: Wanted<'_>, context: CallContext) -> Result<Fetched> {
+    async fn token(&self, wanted: Wanted<'_>) -> Result<Fetched> {
         let wanted = self.wanted(wanted.scopes, wanted.tenant, wanted.claims);
         self.judge(&wanted)?;
-        let failure = match self.attempt(&wanted).await {
+        let result = match self.attempt(&wanted).await {
             Err(failure) if failure.may_pass => {
                 debug!(credential = self.name(), error = %failure.error, "the tool is run once more");
                 let pause = PAUSE + jitter(self.platform.random().as_ref(), PAUSE * 4);
@@ -269,7 +270,7 @@ impl Runner {
             }
             other => other,
         };
-        failure.map_err(|failure| in_context(failure, context))
+        result.map_err(|failure| failure.error)
     }
 
     async fn attempt(&self, wanted: &Wanted<'_>) -> Result<Fetched, Failure> {
@@ -365,22 +366,34 @@ impl Fetch for Runner {
         Box::pin(async move {
             let scopes: Vec<&str> = ask.scopes.iter().map(String::as_str).collect();
             let wanted = Wanted { scopes: &scopes, tenant: &ask.tenant, claims: ask.claims.as_deref() };
-            self.token(wanted, ask.context).await
+            self.token(wanted).await
         })
     }
 }
 
 /// What a failure is for a caller: a chain goes on where nobody is signed in, and the default chain whatever has befallen a
 /// tool, for it is there on every developer's machine, whether it is meant or not.
-fn in_context(failure: Failure, context: CallContext) -> Error {
-    let Failure { error, is_signed_out, .. } = failure;
+fn in_context(error: Error, context: CallContext) -> Error {
+    let is_signed_out = || std::error::Error::source(&error).is_some_and(|source| source.is::<SignedOut>());
     let goes_on = match context {
         CallContext::Alone => false,
         CallContext::DefaultChain => error.kind() != ErrorKind::InvalidArgument,
-        _ => is_signed_out,
+        _ => is_signed_out(),
     };
     if goes_on && !error.is_unavailable() { error.with_kind(ErrorKind::CredentialUnavailable) } else { error }
 }
+
+/// Nobody is signed in; what the tool says of it.
+#[derive(Debug)]
+struct SignedOut(String);
+
+impl fmt::Display for SignedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SignedOut {}
 
 #[cold]
 pub(crate) fn unavailable(message: impl Into<String>) -> Error {

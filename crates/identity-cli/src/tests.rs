@@ -224,10 +224,35 @@ fn a_refusal_is_remembered_until_somebody_signs_in() {
         let error = world.get(&**az, None).unwrap_err();
         assert_eq!((error.kind(), error.credential()), (ErrorKind::AuthenticationFailed, "AzureCliCredential"));
         assert_eq!(error.to_string(), "nobody is signed in to the Azure CLI (az); run `az login`");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "Please run 'az login' to setup account.");
     }
     assert_eq!(world.runs(), 1);
     world.processes.write("/home/ada/.azure/azureProfile.json");
     assert_eq!(world.get(&**az, None).unwrap().secret(), "token.1");
+}
+
+#[test]
+fn a_failure_is_remembered_for_chains_as_well() {
+    let ends: [fn() -> Result<Output, ProcessError>; 3] = [
+        || Ok(failure("ERROR: Please run 'az login' to setup account.")),
+        || Ok(failure("ERROR: AADSTS700016: no such application")),
+        || Err(ProcessError::TimedOut),
+    ];
+    for end in ends {
+        for context in [CallContext::Alone, CallContext::Chain, CallContext::DefaultChain] {
+            let world = World::new(move |_, _| end());
+            let (az, options) = (&world.all()[0], options().with_context(context));
+            let kinds: Vec<_> = (0..3).map(|_| world.get(&**az, Some(&options)).unwrap_err().kind()).collect();
+            assert_eq!((world.runs(), kinds[0], kinds[1]), (1, kinds[1], kinds[2]), "{context:?}");
+            assert_eq!(
+                kinds[0] == ErrorKind::CredentialUnavailable,
+                context == CallContext::DefaultChain || {
+                    context == CallContext::Chain && end().is_ok_and(|output| output.stderr().ends_with(b"account."))
+                }
+            );
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use clap::{
-    ArgMatches, Command as Clap, CommandFactory as _, Error, FromArgMatches as _, error::ErrorKind, parser::ValueSource,
+    ArgMatches, Command as Clap, CommandFactory as _, Error, FromArgMatches as _, ValueEnum as _, error::ErrorKind,
+    parser::ValueSource,
 };
 
 use super::{Cli, Command, Credential, TokenArgs};
@@ -57,9 +58,9 @@ fn misuse(args: &TokenArgs, given: &[&'static str]) -> Option<(ErrorKind, String
     }
     let own = args.credential;
     for name in given {
-        let takers = TAKEN_BY.iter().find(|(names, _)| names.contains(name)).map_or(&[][..], |(_, takers)| *takers);
-        if !takers.contains(&own) {
-            return Some((ErrorKind::ArgumentConflict, foreign(name, takers, own)));
+        let takes = TAKEN_BY.iter().find(|(names, _)| names.contains(name)).map(|(_, takes)| *takes);
+        if let Some(takes) = takes.filter(|takes| !takes(own)) {
+            return Some((ErrorKind::ArgumentConflict, foreign(name, takes, own)));
         }
     }
     if args.emulator.emulator && own.is_tool() {
@@ -69,7 +70,7 @@ fn misuse(args: &TokenArgs, given: &[&'static str]) -> Option<(ErrorKind, String
         );
         return Some((ErrorKind::ArgumentConflict, message));
     }
-    let asks_managed_identity = MANAGED.contains(&own) || args.proof.assertion_from.is_some();
+    let asks_managed_identity = is_managed(own) || args.proof.assertion_from.is_some();
     if args.emulator.emulator_source.is_some() && !asks_managed_identity {
         let message = "--emulator-source does nothing here; with client-assertion it goes with --assertion-from";
         return Some((ErrorKind::ArgumentConflict, message.to_owned()));
@@ -78,9 +79,10 @@ fn misuse(args: &TokenArgs, given: &[&'static str]) -> Option<(ErrorKind, String
 }
 
 /// What to say of an option that is for other credentials.
-fn foreign(name: &str, takers: &[Credential], own: Credential) -> String {
+fn foreign(name: &str, takes: Takes, own: Credential) -> String {
+    let all = Credential::value_variants().iter();
     let takers: Vec<String> =
-        takers.iter().filter(|taker| **taker != Credential::Default).map(|taker| taker.name()).collect();
+        all.filter(|by| **by != Credential::Default && takes(**by)).map(|taker| taker.name()).collect();
     let list = match takers.as_slice() {
         [only] => only.clone(),
         [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
@@ -91,86 +93,53 @@ fn foreign(name: &str, takers: &[Credential], own: Credential) -> String {
 
 const TOKEN: &str = "token";
 
-/// Every option of `identity token` that not all credentials take, and those that do.
-const TAKEN_BY: [(&[&str], &[Credential]); 17] = [
-    (&["client-id", "disable-instance-discovery", "ca-file", "roots", "proxy", "no-proxy"], NOT_TOOLS),
-    (&["tenant-id", "additionally-allowed-tenant"], NOT_MANAGED),
-    (&["subscription"], &[Credential::AzureCli]),
-    (&["process-timeout", "no-cache"], TOOLS),
-    (&["object-id", "resource-id"], MANAGED),
-    (&["allow-remote-endpoint", "emulator-source"], MANAGED_OR_ASSERTION),
-    (&["authority", "region", "require-granted-scopes", "cache-capacity", "max-in-flight"], ENTRA),
-    (&["client-secret-file"], &[Credential::ClientSecret, Credential::OnBehalfOf, Credential::AuthorizationCode]),
+/// Every option of `identity token` that not all credentials take, and whether one does.
+#[rustfmt::skip]
+const TAKEN_BY: [(&[&str], Takes); 17] = [
+    (&["client-id", "disable-instance-discovery", "ca-file", "roots", "proxy", "no-proxy"], |by| !by.is_tool()),
+    (&["tenant-id", "additionally-allowed-tenant"], |by| !is_managed(by)),
+    (&["subscription"], |by| by == Credential::AzureCli),
+    (&["process-timeout", "no-cache"], Credential::is_tool),
+    (&["object-id", "resource-id"], is_managed),
+    (&["allow-remote-endpoint", "emulator-source"], |by| is_managed(by) || by == Credential::ClientAssertion),
+    (&["authority", "region", "require-granted-scopes", "cache-capacity", "max-in-flight"], asks_entra),
+    (&["client-secret-file"], |by| by == Credential::ClientSecret || acts_for_users(by)),
     (
         &["certificate-path", "certificate-password-file", "send-certificate-chain"],
-        &[Credential::Certificate, Credential::OnBehalfOf, Credential::AuthorizationCode],
+        |by| by == Credential::Certificate || acts_for_users(by),
     ),
-    (&["assertion-file"], &[Credential::ClientAssertion, Credential::OnBehalfOf, Credential::AuthorizationCode]),
-    (&["user-assertion-file"], &[Credential::OnBehalfOf]),
-    (&["username", "password-file"], &[Credential::UsernamePassword]),
-    (&["code-file", "redirect-uri", "code-verifier-file"], &[Credential::AuthorizationCode]),
+    (&["assertion-file"], |by| by == Credential::ClientAssertion || acts_for_users(by)),
+    (&["user-assertion-file"], |by| by == Credential::OnBehalfOf),
+    (&["username", "password-file"], |by| by == Credential::UsernamePassword),
+    (&["code-file", "redirect-uri", "code-verifier-file"], |by| by == Credential::AuthorizationCode),
     (
         &["assertion-from", "assertion-scope", "assertion-client-id", "assertion-object-id", "assertion-resource-id"],
-        &[Credential::ClientAssertion],
+        |by| by == Credential::ClientAssertion,
     ),
-    (&["token-file-path", "enable-azure-proxy"], &[Credential::WorkloadIdentity]),
-    (&["service-connection-id", "system-access-token-file"], &[Credential::AzurePipelines]),
-    (&["audience"], &[Credential::GithubActions]),
+    (&["token-file-path", "enable-azure-proxy"], |by| by == Credential::WorkloadIdentity),
+    (&["service-connection-id", "system-access-token-file"], |by| by == Credential::AzurePipelines),
+    (&["audience"], |by| by == Credential::GithubActions),
 ];
 
-/// Those that ask a metadata endpoint.
-const MANAGED: &[Credential] = &[Credential::Default, Credential::ManagedIdentity];
-const MANAGED_OR_ASSERTION: &[Credential] =
-    &[Credential::Default, Credential::ManagedIdentity, Credential::ClientAssertion];
-/// Those that run a program.
-const TOOLS: &[Credential] = &[Credential::AzureCli, Credential::AzureDeveloperCli, Credential::AzurePowerShell];
-/// Those that ask Entra ID.
-const ENTRA: &[Credential] = &[
-    Credential::ClientSecret,
-    Credential::Certificate,
-    Credential::ClientAssertion,
-    Credential::WorkloadIdentity,
-    Credential::AzurePipelines,
-    Credential::GithubActions,
-    Credential::OnBehalfOf,
-    Credential::AuthorizationCode,
-    Credential::UsernamePassword,
-];
+type Takes = fn(Credential) -> bool;
 
-/// Those that run no program.
-const NOT_TOOLS: &[Credential] = &[
-    Credential::Default,
-    Credential::ManagedIdentity,
-    Credential::ClientSecret,
-    Credential::Certificate,
-    Credential::ClientAssertion,
-    Credential::WorkloadIdentity,
-    Credential::AzurePipelines,
-    Credential::GithubActions,
-    Credential::OnBehalfOf,
-    Credential::AuthorizationCode,
-    Credential::UsernamePassword,
-];
-/// Those that ask no metadata endpoint.
-const NOT_MANAGED: &[Credential] = &[
-    Credential::ClientSecret,
-    Credential::Certificate,
-    Credential::ClientAssertion,
-    Credential::WorkloadIdentity,
-    Credential::AzurePipelines,
-    Credential::GithubActions,
-    Credential::OnBehalfOf,
-    Credential::AuthorizationCode,
-    Credential::UsernamePassword,
-    Credential::AzureCli,
-    Credential::AzureDeveloperCli,
-    Credential::AzurePowerShell,
-];
+/// Whether a metadata endpoint is asked.
+fn is_managed(by: Credential) -> bool {
+    matches!(by, Credential::Default | Credential::ManagedIdentity)
+}
+
+/// Whether Entra ID is asked, by us.
+fn asks_entra(by: Credential) -> bool {
+    !is_managed(by) && !by.is_tool()
+}
+
+/// Whether it is a service that proves who it is, to act for somebody else.
+fn acts_for_users(by: Credential) -> bool {
+    matches!(by, Credential::OnBehalfOf | Credential::AuthorizationCode)
+}
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum as _;
-
     use super::*;
 
     /// Taken by all credentials, or judged elsewhere.
@@ -200,17 +169,6 @@ mod tests {
         }
         for name in listed {
             assert!(shown.contains(&name), "{name}");
-        }
-    }
-
-    #[test]
-    fn every_credential_asks_metadata_or_entra_or_a_tool() {
-        for credential in Credential::value_variants() {
-            let asked = [MANAGED, ENTRA, TOOLS].iter().filter(|list| list.contains(credential)).count();
-            assert_eq!(asked, 1, "{credential:?}");
-            assert_eq!(credential.is_tool(), TOOLS.contains(credential), "{credential:?}");
-            assert_eq!(credential.is_tool(), !NOT_TOOLS.contains(credential), "{credential:?}");
-            assert_eq!(MANAGED.contains(credential), !NOT_MANAGED.contains(credential), "{credential:?}");
         }
     }
 }

@@ -372,7 +372,7 @@ impl Inner {
         }
     }
 
-    /// Starts the task of a flight. It holds the cache weakly and ends by itself within [`FLIGHT_LIMIT`].
+    /// Starts the task of a flight. It holds the cache weakly and ends by itself within [`Fetch::limit`].
     fn launch(self: &Arc<Self>, start: Start) -> Result<()> {
         let Start { flight, ask, late } = start;
         debug!(
@@ -385,13 +385,14 @@ impl Inner {
         let (fetch, clock) = (Arc::clone(&self.fetch), Arc::clone(&self.clock));
         let work = async move {
             pilot.generation = fetch.generation();
-            let mut answer = fetch.fetch(ask);
+            let mut answer = Arc::clone(&fetch).fetch(ask);
             let mut result = timeout(clock.as_ref(), late, &mut answer).await;
-            if result.is_none() && late < FLIGHT_LIMIT {
+            let limit = fetch.limit();
+            if result.is_none() && late < limit {
                 pilot.be_late();
-                result = timeout(clock.as_ref(), FLIGHT_LIMIT - late, &mut answer).await;
+                result = timeout(clock.as_ref(), limit - late, &mut answer).await;
             }
-            pilot.land(result.unwrap_or_else(|| Err(too_long())));
+            pilot.land(result.unwrap_or_else(|| Err(too_long(limit))));
         };
         match self.platform.runtime().spawn(Box::pin(work)) {
             Ok(task) => {
@@ -437,8 +438,8 @@ fn no_runtime() -> Error {
 }
 
 #[cold]
-fn too_long() -> Error {
-    Error::new(ErrorKind::Transport, format!("no answer within {} s", FLIGHT_LIMIT.as_secs()))
+fn too_long(limit: Duration) -> Error {
+    Error::new(ErrorKind::Transport, format!("no answer within {} s", limit.as_secs()))
 }
 
 /// When a refresh that could not be started is tried again.

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use identity_core::{AccessToken, BoxFuture, CallContext, Moment, Result, Secret};
 
-use crate::key::Lookup;
+use crate::{key::Lookup, state::FLIGHT_LIMIT};
 
 /// How a credential gets a token when none is remembered.
 pub trait Fetch: fmt::Debug + Send + Sync + 'static {
@@ -27,6 +27,12 @@ pub trait Fetch: fmt::Debug + Send + Sync + 'static {
     /// outlives what it was got with. Without the feature `recheck` this is not asked.
     fn recheck(&self) -> Option<Duration> {
         None
+    }
+
+    /// How long a request may take in all, the wait for others to be done included; 100 seconds by default, into which every
+    /// budget of HTTP fits.
+    fn limit(&self) -> Duration {
+        FLIGHT_LIMIT
     }
 
     /// Whether a request goes on when nobody waits for it any more: it may use up what there is one of. Else it is ended.

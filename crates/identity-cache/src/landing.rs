@@ -10,6 +10,7 @@ use crate::{
     entry::Entry,
     fetch::Fetched,
     flight::{Flight, Outcome},
+    state::Node,
     sync::lock,
 };
 
@@ -45,6 +46,10 @@ impl Inner {
             let in_time = now.since(&fetched.sent_at) < fetched.life;
             if in_time { Ok(fetched) } else { Err(came_too_late().with_credential(name)) }
         });
+        let remember = |node: &mut Node, error: &Error| {
+            let all = self.watch.is_on();
+            node.remember(error, &now, flight, self.options.failure_memory, generation, all);
+        };
         let mut state = lock(&self.state);
         // An answer to claims replaces whatever is there; a plain one only what was asked for before it.
         let order = if flight.claims.is_some() { state.order() } else { flight.order };
@@ -74,17 +79,17 @@ impl Inner {
             (Err(_), _) if is_newer => {}
             // The answer to a challenge says nothing about the token that is there.
             (Err(error), _) if flight.claims.is_some() => {
-                node.remember(error, &now, flight, self.options.failure_memory, generation);
+                remember(node, error);
             }
             (Err(error), Some(entry)) => {
                 let mut life = entry.life;
                 warn = life.refresh_failed(&now, error, random);
                 self.publish(node, entry.with_life(life));
                 if !life.is_fresh(&now) {
-                    node.remember(error, &now, flight, self.options.failure_memory, generation);
+                    remember(node, error);
                 }
             }
-            (Err(error), None) => node.remember(error, &now, flight, self.options.failure_memory, generation),
+            (Err(error), None) => remember(node, error),
         }
         state.trim(self.options.capacity, &|entry| self.front.clear(entry.key.slot, entry));
         // Whoever takes log events may ask for a token: no lock is held from here on.

@@ -176,7 +176,8 @@ impl Node {
     }
 
     /// Remembers a failure, if handing it out again is right: a refusal, and an answer that there is no identity, for `permanent`,
-    /// what may pass for 1 s doubling to 10 s or what the server asked for, what the caller can change not at all.
+    /// what may pass for 1 s doubling to 10 s or what the server asked for, what the caller can change not at all. With `all`, every
+    /// such answer: it is looked at what could change it.
     pub(crate) fn remember(
         &mut self,
         error: &Error,
@@ -184,6 +185,7 @@ impl Node {
         flight: &Flight,
         permanent: Duration,
         generation: u64,
+        all: bool,
     ) {
         let (context, claims) = (flight.context, flight.claims.clone());
         // In a row is what comes within a minute after the last one was forgotten.
@@ -195,7 +197,9 @@ impl Node {
             ErrorKind::AuthenticationFailed => permanent.max(error.retry_after().unwrap_or_default()),
             // An answer that there is none, or none without the person. Whether anyone answers at all is for the credential
             // to remember.
-            ErrorKind::CredentialUnavailable | ErrorKind::AuthenticationRequired if error.http_status().is_some() => {
+            ErrorKind::CredentialUnavailable | ErrorKind::AuthenticationRequired
+                if all || error.http_status().is_some() =>
+            {
                 permanent
             }
             ErrorKind::Transport | ErrorKind::Protocol => {

@@ -205,7 +205,7 @@ impl Tool for AzureCli {
 impl AzureCli {
     /// What a run that failed means: the first of these that fits.
     fn failure(&self, output: &Output, wanted: &Wanted<'_>, hidden: &[&str]) -> Failure {
-        use ErrorKind::{AuthenticationFailed, CredentialUnavailable, Protocol, Transport};
+        use ErrorKind::{AuthenticationFailed, AuthenticationRequired, CredentialUnavailable, Protocol, Transport};
 
         let stderr = said::text(output.stderr());
         let has = |marks: &[&str]| marks.iter().any(|mark| stderr.contains(mark));
@@ -223,12 +223,21 @@ impl AzureCli {
             let why = "Entra ID refused without a reason, as it does when it is asked too often; try again later";
             return told.means(Transport, why);
         }
-        if has(&["Subscription '"]) {
+        if said.contains("Subscription '") {
             let why = "it knows no such subscription; `az account list --all` shows those it knows, and `az login` brings new ones";
             return told.means(AuthenticationFailed, why);
         }
-        if has(&["az login", "az account set"]) {
-            return told.means_signed_out(&login(wanted));
+        if has(&INTERACTION) {
+            let why = format!("the person has to sign in again; run `{}`", with_target("az login", wanted));
+            return told.means(AuthenticationRequired, &why);
+        }
+        if has(&["az login"]) {
+            return told.means_signed_out(&format!("nobody is signed in to {}; run `{}`", self.name(), login(wanted)));
+        }
+        if has(&["az account set"]) {
+            let message =
+                format!("{} has no subscription chosen; run `az account set --subscription NAME`", self.name());
+            return told.means_signed_out(&message);
         }
         if has(&["CERTIFICATE_VERIFY_FAILED", "SSLError"]) {
             let why = "it does not trust the certificate that it was shown; if a proxy opens TLS here, name the file with its CA in REQUESTS_CA_BUNDLE";
@@ -242,7 +251,7 @@ impl AzureCli {
             return told.means(AuthenticationFailed, why);
         }
         if told.may_pass {
-            let why = "another `az` was writing the files that it reads, or Entra ID sent it away; try again, and if it stays so, run `az account clear` and `az login`";
+            let why = "another `az` was writing the files that it reads, or Entra ID sent it away; try again, and if it stays so, see who owns its files, and run `az account clear` and `az login`";
             return told.means(Transport, why);
         }
         if has(&["unrecognized arguments"]) {
@@ -341,6 +350,11 @@ const RACES: [&str; 8] = [
     "Resource temporarily unavailable",
     "azureProfile.json. It will be overridden",
 ];
+
+/// What it says when the broker of Windows, or its own library, wants the person, and names no code of Entra ID's.
+///
+/// Source: <https://github.com/Azure/azure-cli/issues/29881>.
+const INTERACTION: [&str; 3] = ["Response_Status.Status_", "explicitly log in", "Interactive authentication is needed"];
 
 /// What its HTTP library says when there is no connection. Source: requests 2.32 and urllib3 2.5, as az 2.91.0 shows them.
 const UNREACHABLE: [&str; 4] = ["Max retries exceeded", "ConnectionError", "NewConnectionError", "Read timed out"];

@@ -173,11 +173,12 @@ impl AzureDeveloperCli {
             return failure;
         }
         if has(&SIGNED_OUT) {
-            return told.means_signed_out(&login(wanted));
+            return told.means_signed_out(&format!("nobody is signed in to {}; run `{}`", self.name(), login(wanted)));
         }
         if has(&["Please run 'az login'"]) {
-            // It was told to take the account of `az`.
-            return told.means_signed_out("az login");
+            return told.means_signed_out(
+                "nobody is signed in to the Azure CLI, whose account the Azure Developer CLI (azd) is told to take; run `az login`",
+            );
         }
         if has(&["resolving the Azure Directory from"]) {
             let why = "it cannot tell the tenant of the subscription in AZURE_SUBSCRIPTION_ID; unset that variable, or choose the tenant by tenant_id";
@@ -240,12 +241,13 @@ fn unexpected(why: &str, stdout: &str, hidden: &[&str]) -> Error {
     ))
 }
 
-/// What went wrong, from the JSON objects that it prints, one a line: the first `error`, else the first message to the
-/// console that says anything. With `error` goes its `suggestion`.
+/// What went wrong, from the JSON objects that it prints, one a line: the first `error`, else of the messages to the console the
+/// first with a code of Entra ID's, else the first that calls itself an error, else the first that says anything. With `error`
+/// goes its `suggestion`.
 ///
 /// Source: Azure/azure-dev, `cli/azd/pkg/contracts`; versions before 1.23.7 have messages only.
 fn reason(output: &str) -> Option<String> {
-    let mut message = None;
+    let mut message: Option<(u8, String)> = None;
     for line in output.lines().map(str::trim).filter(|line| line.starts_with('{')) {
         let ([mut error, mut suggestion], mut data) = ([const { None }; 2], None);
         let result = json::members(line.as_bytes(), &mut |name, value| match name {
@@ -272,9 +274,14 @@ fn reason(output: &str) -> Option<String> {
                 }
             });
         }
-        message = message.or(said);
+        if let Some(said) = said {
+            let rank = if said.contains("AADSTS") { 2 } else { u8::from(said.starts_with("ERROR")) };
+            if message.as_ref().is_none_or(|(best, _)| rank > *best) {
+                message = Some((rank, said));
+            }
+        }
     }
-    message
+    message.map(|(_, said)| said)
 }
 
 const NAMES: [&str; 2] = ["expiresOn", "token"];
@@ -292,7 +299,9 @@ const SIGNED_OUT: [&str; 2] =
 const EXPIRED: [&str; 4] = ["run `azd auth login", "reauthentication required", "login expired", "re-authenticate"];
 
 /// What Go's HTTP client says when there is no connection, and Azure's library for Go when the service has trouble.
-const UNREACHABLE: [&str; 7] = [
+const UNREACHABLE: [&str; 9] = [
+    "x509:",
+    "proxyconnect",
     "dial tcp",
     "no such host",
     "connection refused",

@@ -92,7 +92,7 @@ impl Told<'_> {
         }
         let codes = text::entra_codes(self.said);
         // Of a person's refresh token, this one says that it is too old.
-        let is_for_person = needs_person(&codes) || codes.contains(&70_008) || self.wanted.claims.is_some();
+        let is_for_person = needs_person(&codes) || codes.contains(&70_008);
         match codes.as_slice() {
             [] => None,
             // The service has trouble, or is asked too often.
@@ -113,10 +113,10 @@ impl Told<'_> {
     /// It means this, and `why` says what to do.
     pub(crate) fn means(&self, kind: ErrorKind, why: &str) -> Failure {
         let mut message = self.tool.name().to_owned();
-        if let Some(code) = self.code {
-            message.push_str(&format!(" failed with exit code {code}: {why}"));
-        } else {
-            message.extend([" failed: ", why]);
+        match self.code {
+            Some(0) => message.extend([" cannot be used: ", why]),
+            Some(code) => message.push_str(&format!(" failed with exit code {code}: {why}")),
+            None => message.extend([" failed: ", why]),
         }
         let shown = said::shown(self.said, self.hidden);
         if !shown.is_empty() {
@@ -129,9 +129,8 @@ impl Told<'_> {
         Failure { error, may_pass: self.may_pass }
     }
 
-    /// It means that nobody is signed in.
-    pub(crate) fn means_signed_out(&self, login: &str) -> Failure {
-        let message = format!("nobody is signed in to {}; run `{login}`", self.tool.name());
+    /// It means that nobody is signed in, as `message` says, or not for anything in particular.
+    pub(crate) fn means_signed_out(&self, message: &str) -> Failure {
         let said = SignedOut(said::shown(self.said, self.hidden));
         let error = Error::new(ErrorKind::AuthenticationFailed, message).with_source(said);
         Failure { error, may_pass: self.may_pass }
@@ -257,6 +256,12 @@ impl Runner {
         self.tool.check(wanted)
     }
 
+    fn program(&self) -> Result<PathBuf> {
+        let tool = self.tool.as_ref();
+        let found = find::program(self.platform.env().as_ref(), self.processes.as_ref(), tool.programs());
+        found.ok_or_else(|| unavailable(format!("{} is not on the PATH; {}", tool.name(), tool.how_to_install())))
+    }
+
     /// A token by one run, or by two if the first came in its own way.
     async fn token(&self, wanted: Wanted<'_>) -> Result<Fetched> {
         let wanted = self.wanted(wanted.scopes, wanted.tenant, wanted.claims);
@@ -279,10 +284,7 @@ impl Runner {
         if self.platform.runtime().current().is_none() {
             return Err(invalid("there is no tokio runtime to run a tool in; call this from inside a runtime").into());
         }
-        let Some(program) = find::program(env, self.processes.as_ref(), tool.programs()) else {
-            let message = format!("{} is not on the PATH; {}", tool.name(), tool.how_to_install());
-            return Err(unavailable(message).into());
-        };
+        let program = self.program()?;
         let (args, variables) = tool.command(wanted);
         let directory = find::working_directory(env)?;
         debug!(credential = self.name(), program = %program.display(), ?args, "a tool is run");
@@ -350,8 +352,15 @@ impl Fetch for Runner {
         self.tool.credential()
     }
 
+    /// A tool that is not there is looked for each time, so that it is found when it is installed.
     fn check(&self, lookup: &Lookup<'_>) -> Result<()> {
-        self.judge(&self.wanted(lookup.scopes, lookup.tenant, lookup.claims))
+        self.judge(&self.wanted(lookup.scopes, lookup.tenant, lookup.claims))?;
+        self.program().map(|_| ())
+    }
+
+    /// A run has a time of its own; most of this is the wait for a turn, of thousands of scopes say.
+    fn limit(&self) -> Duration {
+        QUEUE_LIMIT
     }
 
     fn generation(&self) -> u64 {
@@ -411,5 +420,7 @@ const SECRETS: [&str; 3] = ["AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PAS
 ///
 /// Source: our choice; a tool that writes its cache is done in less.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a request may wait for its turn. Source: our choice; a thousand runs of `az`, four at a time, take 125 s.
+const QUEUE_LIMIT: Duration = Duration::from_secs(900);
 /// How soon it is noticed that somebody else has signed in. Source: our choice.
 const RECHECK: Duration = Duration::from_secs(1);

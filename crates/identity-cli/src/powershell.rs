@@ -151,11 +151,8 @@ impl Tool for AzurePowerShell {
 
     fn read(&self, output: &Output, wanted: &Wanted<'_>, hidden: &[&str]) -> Result<Token, Failure> {
         let stdout = Secret::new(said::text(output.stdout()));
-        if stdout.expose().split_whitespace().any(|word| word == NO_MODULE) {
-            return Err(unavailable(
-                "Azure PowerShell has no module Az.Accounts of version 2.2.0 or later that can be loaded; run `Install-Module Az.Accounts` in PowerShell, and sign in by `Connect-AzAccount`",
-            )
-            .into());
+        if let Some((_, why)) = stdout.expose().split_once(NO_MODULE) {
+            return Err(self.no_module(output, why, wanted, hidden));
         }
         if output.code() == Some(0) {
             return Ok(token(stdout.expose(), hidden)?);
@@ -165,6 +162,19 @@ impl Tool for AzurePowerShell {
 }
 
 impl AzurePowerShell {
+    /// What it means that the module cannot be loaded, which the script says together with the reason.
+    fn no_module(&self, output: &Output, why: &str, wanted: &Wanted<'_>, hidden: &[&str]) -> Failure {
+        let words = clixml::words(why);
+        let said = clixml::gist(&words);
+        let told = Told { tool: self, code: output.code(), said, wanted, hidden, may_pass: false };
+        let has = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
+        if has(&FORBIDDEN) {
+            return told.means(ErrorKind::CredentialUnavailable, FORBIDDEN_WHY);
+        }
+        let why = "it has no module Az.Accounts of version 2.2.0 or later that can be loaded; run `Install-Module Az.Accounts` in PowerShell, and sign in by `Connect-AzAccount`";
+        told.means(ErrorKind::CredentialUnavailable, why)
+    }
+
     /// What a run that failed means: the first of these that fits.
     fn failure(&self, output: &Output, stdout: &str, wanted: &Wanted<'_>, hidden: &[&str]) -> Failure {
         use ErrorKind::{AuthenticationRequired, CredentialUnavailable};
@@ -189,15 +199,14 @@ impl AzurePowerShell {
             return told.means(AuthenticationRequired, &why);
         }
         if has(&SIGNED_OUT) {
-            return told.means_signed_out(&login);
+            return told.means_signed_out(&format!("nobody is signed in to {}; run `{login}`", self.name()));
         }
         if told.may_pass {
             return told
                 .means(CredentialUnavailable, "another PowerShell was using the files that it needs; try again");
         }
         if has(&FORBIDDEN) {
-            let why = "a policy of this machine forbids it to load the module; see `Get-ExecutionPolicy -List`, and allow signed scripts by `Set-ExecutionPolicy RemoteSigned -Scope CurrentUser` if that may be";
-            return told.means(CredentialUnavailable, why);
+            return told.means(CredentialUnavailable, FORBIDDEN_WHY);
         }
         if has(&["language mode", "ConstrainedLanguage"]) {
             let why = "a policy of this machine constrains its language too much; use another credential here";
@@ -226,7 +235,7 @@ fn resource<'a>(wanted: &Wanted<'a>) -> &'a str {
 /// Reads the one line that the script prints, among others that modules may print.
 fn token(stdout: &str, hidden: &[&str]) -> Result<Token> {
     let parts =
-        stdout.split_whitespace().find_map(|word| word.strip_prefix(LINE)).and_then(|rest| rest.split_once('%'));
+        stdout.split_whitespace().find_map(|word| word.strip_prefix(said::LINE)).and_then(|rest| rest.split_once('%'));
     let Some((secret, expires_on)) = parts else {
         return Err(protocol(format!(
             "Azure PowerShell printed something unexpected: there is no token{}",
@@ -252,8 +261,6 @@ const RESOURCE: &str = "AZURE_IDENTITY_POWERSHELL_RESOURCE";
 const TENANT: &str = "AZURE_IDENTITY_POWERSHELL_TENANT_ID";
 /// What the script prints if there is no module.
 const NO_MODULE: &str = "NO_AZ_ACCOUNT_MODULE";
-/// What its line with a token starts with.
-const LINE: &str = "azsdk%";
 
 /// Where contexts are saved, in the home directory.
 const FOLDER: &str = ".Azure";
@@ -286,6 +293,8 @@ const BROKEN: [&str; 4] = [
 /// What it says when an execution policy is in the way, in two editions.
 const FORBIDDEN: [&str; 3] =
     ["AuthorizationManager check failed", "running scripts is disabled on this system", "PSSecurityException"];
+
+const FORBIDDEN_WHY: &str = "a policy of this machine forbids it to load the module; see `Get-ExecutionPolicy -List`, and allow signed scripts by `Set-ExecutionPolicy RemoteSigned -Scope CurrentUser` if that may be";
 
 /// What it dies with when another PowerShell writes the files that it reads.
 ///

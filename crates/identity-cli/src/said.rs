@@ -48,8 +48,8 @@ pub(crate) fn object(output: &str) -> Option<&str> {
     None
 }
 
-/// What is shown of a text: its beginning, on one line and without secrets. Those are `hidden`, the values of what JSON calls a token, and
-/// whatever else is long and without a blank, as refresh tokens are.
+/// What is shown of a text: its beginning, on one line and without secrets. Those are `hidden`, the values of what is called a
+/// token, secret, password or key, and whatever else is long and without a blank, as refresh tokens are.
 pub(crate) fn shown(text: &str, hidden: &[&str]) -> String {
     let head = text.trim_start().as_bytes();
     let head = String::from_utf8_lossy(head.get(..SCAN_LIMIT).unwrap_or(head));
@@ -57,7 +57,7 @@ pub(crate) fn shown(text: &str, hidden: &[&str]) -> String {
     let hidden_words: Vec<String> = hidden.iter().map(|secret| words(secret)).collect();
     let hidden_words: Vec<&str> = hidden_words.iter().map(String::as_str).collect();
     let text = redact::hide(&words(&redact::hide(&head, hidden)), &hidden_words);
-    redact::excerpt(mask_runs(&mask_values(&text)).as_bytes(), &[])
+    redact::excerpt(mask_runs(&mask_values(&mask_lines(&text))).as_bytes(), &[])
 }
 
 /// The words of a text, on one line.
@@ -71,54 +71,91 @@ pub(crate) fn printed(stdout: &str, hidden: &[&str]) -> String {
     if shown.is_empty() { "; it printed nothing".to_owned() } else { format!("; it printed: {shown}") }
 }
 
-/// Replaces the values of members whose names end in "token", also one that the end of the text cuts.
+/// Replaces the token of the line that the script for PowerShell prints.
+fn mask_lines(text: &str) -> String {
+    let mut parts = text.split(LINE);
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c == '%' || c.is_whitespace()).unwrap_or(part.len());
+        clean.extend([LINE, MASK, part.get(end..).unwrap_or_default()]);
+    }
+    clean
+}
+
+/// Replaces what follows a name of a secret and a colon or equals sign, however it is quoted, also where the end of the text
+/// cuts it.
 fn mask_values(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
-    let (mut rest, mut is_named) = (text, false);
-    while let Some((before, after)) = rest.split_once('"') {
-        let is_value = is_named && before.trim() == ":";
-        let (inner, end) = after.split_at_checked(string_len(after)).unwrap_or((after, ""));
-        clean.push_str(before);
-        clean.push('"');
-        clean.push_str(if is_value { MASK } else { inner });
-        is_named = !is_value && inner.to_ascii_lowercase().ends_with("token");
-        rest = end.strip_prefix('"').map_or("", |end| {
-            clean.push('"');
-            end
-        });
+    let mut rest = text;
+    while let Some(at) = rest.find([':', '=']) {
+        let (name, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        let (sign, after) = after.split_at_checked(1).unwrap_or((after, ""));
+        clean.extend([name, sign]);
+        rest = after;
+        if !names_a_secret(name) {
+            continue;
+        }
+        let value = after.trim_start_matches([' ', '[', '"', '\'', '\\']);
+        let opening = after.get(..after.len() - value.len()).unwrap_or_default();
+        let len = value_len(opening, value);
+        // A word of a sentence is shorter.
+        if len > 0 && (opening.ends_with(['"', '\'']) || len >= 8) {
+            clean.extend([opening, MASK]);
+            rest = value.get(len..).unwrap_or_default();
+        }
     }
     clean.push_str(rest);
     clean
 }
 
-/// How long a string is whose opening quote was passed.
-fn string_len(text: &str) -> usize {
+/// Whether the last word is a name of something that must not be shown.
+fn names_a_secret(text: &str) -> bool {
+    let word = text.trim_end_matches([' ', '"', '\'', '\\']).to_ascii_lowercase();
+    ["token", "secret", "password", "key"].iter().any(|name| word.ends_with(name))
+}
+
+/// How long a value is that was opened like this: to the quote that closes it, else to the next blank or sign.
+fn value_len(opening: &str, value: &str) -> usize {
+    let is_escaped_quote = opening.ends_with("\\\"") || opening.ends_with("\\'");
+    let quote = opening.bytes().next_back().filter(|b| matches!(b, b'"' | b'\'') && !is_escaped_quote);
     let mut is_escaped = false;
-    let end = text.bytes().position(|byte| {
-        let is_end = byte == b'"' && !is_escaped;
-        is_escaped = byte == b'\\' && !is_escaped;
-        is_end
+    let end = value.bytes().position(|byte| match quote {
+        Some(quote) => {
+            let is_end = byte == quote && !is_escaped;
+            is_escaped = byte == b'\\' && !is_escaped;
+            is_end
+        }
+        None if is_escaped_quote => byte == b'\\',
+        None => byte.is_ascii_whitespace() || matches!(byte, b',' | b';' | b'&' | b'"' | b'\'' | b'}' | b']' | b'\\'),
     });
-    end.unwrap_or(text.len())
+    end.unwrap_or(value.len())
 }
 
 /// Replaces runs that are too long for a word, an id or a name.
 fn mask_runs(text: &str) -> String {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '+' | '=');
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '+' | '=' | '/');
     let mut clean = String::with_capacity(text.len());
     for part in text.split_inclusive(|c| !is_word(c)) {
         let word = part.trim_end_matches(|c| !is_word(c));
-        // Rulers are no tokens.
-        if word.len() < LONG || !word.bytes().any(|b| b.is_ascii_alphanumeric()) {
-            clean.push_str(part);
+        // Paths and URLs start with a slash here, and each of their parts is a word.
+        if word.starts_with('/') {
+            let parts: Vec<&str> = word.split('/').map(|part| if is_long(part) { MASK } else { part }).collect();
+            clean.push_str(&parts.join("/"));
         } else {
-            clean.push_str(MASK);
-            clean.push_str(part.get(word.len()..).unwrap_or_default());
+            clean.push_str(if is_long(word) { MASK } else { word });
         }
+        clean.push_str(part.get(word.len()..).unwrap_or_default());
     }
     clean
 }
 
+/// Whether a run is longer than any name, and no ruler.
+fn is_long(word: &str) -> bool {
+    word.len() >= LONG && word.bytes().any(|b| b.is_ascii_alphanumeric())
+}
+
+/// What the line with a token starts with that the script for PowerShell prints.
+pub(crate) const LINE: &str = "azsdk%";
 const MASK: &str = "***";
 /// Much more than is shown, in bytes.
 const SCAN_LIMIT: usize = 16 * 1024;
@@ -173,6 +210,14 @@ mod tests {
             format!("got {opaque} and \"{opaque}\""),
             "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.canary".to_owned(),
             "the secret is s3cr".to_owned(),
+            "accessToken: canary-canary, more".to_owned(),
+            "{'accessToken': 'canary'}".to_owned(),
+            r#"{\"accessToken\": \"canary\"}"#.to_owned(),
+            r#"{"accessToken": ["canary"]}"#.to_owned(),
+            r#"{"clientSecret": "canary"} PASSWORD=canary-canary"#.to_owned(),
+            "azsdk%canary%x".to_owned(),
+            "azsdk%canary".to_owned(),
+            format!("EwB4{}/canary+", "aB3/xY9+".repeat(20)),
             "the secret is two  words".to_owned(),
             "the secret is two words".to_owned(),
             format!("the secret is {long}"),

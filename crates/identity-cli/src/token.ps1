@@ -7,6 +7,7 @@ $WarningPreference = 'SilentlyContinue'
 $module = Import-Module Az.Accounts -MinimumVersion 2.2.0 -PassThru -ErrorAction SilentlyContinue
 if (-not $module) {
     Write-Output 'NO_AZ_ACCOUNT_MODULE'
+    $Error | Select-Object -First 1 | Out-String | Write-Output
     exit 0
 }
 $wanted = @{ ResourceUrl = $env:AZURE_IDENTITY_POWERSHELL_RESOURCE; WarningAction = 'Ignore' }

@@ -2,6 +2,9 @@
 
 use std::{
     hash::{BuildHasher as _, Hash as _, Hasher, RandomState},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
@@ -55,17 +58,42 @@ impl Runtime for TokioRuntime {
 
     fn spawn(&self, work: BoxFuture<'static, ()>) -> Result<Box<dyn Task>, BoxFuture<'static, ()>> {
         match Handle::try_current() {
-            Ok(handle) => Ok(Box::new(Flight(handle.spawn(work).abort_handle()))),
+            Ok(handle) => {
+                let work = Arc::new(Mutex::new(Some(work)));
+                let task = handle.spawn(Work(Arc::clone(&work))).abort_handle();
+                Ok(Box::new(Flight { work, task }))
+            }
             Err(_) => Err(work), // There is nothing in the error but that there is no runtime.
         }
     }
 }
 
-struct Flight(AbortHandle);
+type Shared = Arc<Mutex<Option<BoxFuture<'static, ()>>>>;
+
+/// What a task does, as long as nobody has ended it.
+struct Work(Shared);
+
+impl Future for Work {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work.as_mut().map_or(Poll::Ready(()), |work| work.as_mut().poll(cx))
+    }
+}
+
+struct Flight {
+    work: Shared,
+    task: AbortHandle,
+}
 
 impl Task for Flight {
+    /// Drops the work here and now, with its connection or child process: a runtime that nobody drives would not. Only while
+    /// it is being polled that is left to the runtime, which is then driven.
     fn abort(&self) {
-        self.0.abort();
+        let work = self.work.try_lock().ok().and_then(|mut work| work.take());
+        drop(work);
+        self.task.abort();
     }
 }
 
@@ -147,6 +175,30 @@ mod tests {
             tokio::task::yield_now().await;
             assert_eq!(receiver.try_recv(), Ok("dropped"));
         });
+    }
+
+    #[test]
+    fn a_task_of_a_runtime_that_nobody_drives_ends_at_once() {
+        struct Told(Sender<()>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.send(()).unwrap();
+            }
+        }
+        let (runtime, (sender, receiver)) = (runtime(), channel());
+        let told = Told(sender);
+        let task = runtime.block_on(async {
+            let task = TokioRuntime.spawn(Box::pin(async move {
+                let _told = told;
+                pending().await
+            }));
+            tokio::task::yield_now().await;
+            task.ok().unwrap()
+        });
+        assert!(receiver.try_recv().is_err());
+        task.abort();
+        assert_eq!(receiver.try_recv(), Ok(()));
+        runtime.block_on(tokio::task::yield_now());
     }
 
     #[tokio::test(start_paused = true)]

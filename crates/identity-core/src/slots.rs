@@ -10,18 +10,12 @@ use std::{
 
 use crate::gate::lock;
 
-/// Lets one caller at a time find something out while the others wait for it, or a few at a time work.
+/// Lets one caller at a time find something out while the others wait for it.
 ///
 /// Whoever has its turn looks first whether somebody before it was lucky.
 pub struct Turns(Slots);
 
 impl Turns {
-    /// So many, and one at least, have their turns at a time; who waits longest comes next.
-    #[must_use]
-    pub fn new(at_once: usize) -> Self {
-        Self(Slots::new(at_once))
-    }
-
     /// Waits for the caller's turn.
     ///
     /// # Cancellation
@@ -35,7 +29,7 @@ impl Turns {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self::new(1)
+        Self(Slots::new(1))
     }
 }
 

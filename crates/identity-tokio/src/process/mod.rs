@@ -13,7 +13,6 @@ use std::{
 
 use identity_core::{
     BoxFuture,
-    gate::Turns,
     process::{AT_ONCE, Command, ERROR_LIMIT, GRACE, OUTPUT_LIMIT, Output, ProcessError, Processes},
 };
 use tokio::{
@@ -22,6 +21,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
+mod turns;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -31,7 +31,7 @@ mod windows;
 #[cfg(windows)]
 use windows as system;
 
-use self::system::Tree;
+use self::{system::Tree, turns::Turns};
 
 /// Programs of this machine.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Processes for TokioProcesses {
 
     fn run(&self, command: Command) -> BoxFuture<'_, Result<Output, ProcessError>> {
         Box::pin(async move {
-            let _turn = self.turns.take().await;
+            let _turn = self.turns.take(command.timeout + LEEWAY).await;
             run(&command).await
         })
     }
@@ -203,6 +203,8 @@ fn mix(parts: &[u64]) -> u64 {
 
 /// A token and what stands around it fit.
 const BUFFER: usize = 8 * 1024;
+/// What a run may take beyond its time: to be asked to end, to be killed and collected.
+const LEEWAY: Duration = Duration::from_secs(5);
 /// Between two looks at a program that is at work, and at one that seems to be ending.
 const PATIENT: Duration = Duration::from_millis(50);
 const EAGER: Duration = Duration::from_millis(1);

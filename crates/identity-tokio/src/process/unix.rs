@@ -7,7 +7,10 @@ use rustix::{
     io::Errno,
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
 };
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::{
+    process::{Child, ChildStderr, ChildStdout, Command},
+    signal::unix::{SignalKind, signal},
+};
 
 /// A program and its descendants. Dropping it kills them.
 pub(super) struct Tree {
@@ -18,6 +21,9 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn start(mut command: Command) -> io::Result<Self> {
+        // Before anything is started, since tokio would only then panic where its drivers are off. And where this process
+        // was told to ignore the end of its children, the system would not keep them for us.
+        drop(signal(SignalKind::child())?);
         let child = command.process_group(0).spawn()?;
         let group = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
         Ok(Self { child, group })

@@ -217,6 +217,15 @@ fn a_runtime_that_ends_takes_its_programs_with_it() {
     script.wait_for(0, Duration::from_secs(1));
 }
 
+#[test]
+fn a_runtime_without_its_drivers_starts_nothing() {
+    let script = Script::new("sleep 77");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let run = std::panic::AssertUnwindSafe(|| runtime.block_on(script.run()).map(drop));
+    assert!(std::panic::catch_unwind(run).is_err());
+    assert!(script.alive().is_empty());
+}
+
 #[tokio::test]
 async fn a_descendant_that_holds_the_outputs_open_is_not_waited_for() {
     let script = Script::new("sleep 77 & echo token");

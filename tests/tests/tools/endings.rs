@@ -119,6 +119,27 @@ fn a_caller_who_goes_takes_the_whole_tree_along() {
 }
 
 #[test]
+fn a_call_that_is_given_up_ends_its_tool_on_a_runtime_that_nobody_drives() {
+    let idle = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    each_tool(|tool| {
+        let world = World::new();
+        world.plays(tool, &format!("trap '' TERM\n{TREE}"));
+        let (runtime, credential) = (idle(), world.credential(tool));
+        runtime.block_on(async {
+            let mut asking = Box::pin(ask(&credential));
+            let mut seen = Box::pin(world.see(TREE_SIZE, PATIENCE));
+            std::future::poll_fn(|cx| {
+                assert!(asking.as_mut().poll(cx).is_pending(), "it hangs");
+                seen.as_mut().poll(cx)
+            })
+            .await;
+        });
+        world.wait_for(0, GONE);
+        drop(runtime);
+    });
+}
+
+#[test]
 fn a_run_goes_on_for_those_who_stay_and_ends_with_the_last() {
     each_tool(|tool| {
         let world = World::new();

@@ -28,6 +28,22 @@
 //!   starts one. Idle connections are looked at when the next `https` request comes; until then they stay open, or
 //!   half-closed by the server. Dropping a request closes its connection.
 //!
+//! # What is promised of a program that is run
+//!
+//! With the feature `process`, for credentials of tools; see `identity_core::process`.
+//!
+//! - No shell. Standard input is empty, both outputs are read all the time and bounded: 1 MiB and 64 KiB. The program inherits
+//!   the variables of this process, but for those that its command hides, and none of its handles.
+//! - It leads a process group (Unix) or is in a job from its start (Windows). When its time is over the group is asked to end
+//!   (SIGTERM) and killed half a second later; when the future is dropped, or too much is written, it is killed at once. What a
+//!   program leaves running that has ended well is left alone on Unix, unless it holds the outputs open; on Windows the job ends
+//!   as a whole.
+//! - Four of one platform run at a time; the others wait, first come first served. A turn that belongs to a runtime that nobody
+//!   drives ends with the program's time, so that other runtimes go on.
+//! - tokio's handler for SIGCHLD is installed with the first program, so that the system keeps ended children also in a process
+//!   that was told to ignore them. A host that collects children by `wait` for any of them takes their ends away, and the
+//!   program counts as killed.
+//!
 //! # Containers without a system (`FROM scratch`)
 //!
 //! There are no root certificates in such an image, and the first `https` request says so. Copy a bundle into the image, as
@@ -86,7 +102,7 @@
 //!
 //! # Runtime
 //!
-//! Requests and sleeps need a tokio runtime with its I/O and time drivers
+//! Requests, programs and sleeps need a tokio runtime with its I/O and time drivers
 //! ([`enable_all`](tokio::runtime::Builder::enable_all), which `#[tokio::main]` calls). tokio panics in the task that
 //! uses a driver that was left out.
 //!

@@ -247,7 +247,8 @@ pub struct RuntimeId(pub u64);
 
 /// A task that was started. Dropping the handle lets it run on.
 pub trait Task: Send + Sync {
-    /// Ends the task at its next suspension and drops its future.
+    /// Ends the task and drops its future: here and now, so that what it holds is let go of also where nobody drives its runtime;
+    /// while it is being polled, at its next suspension.
     fn abort(&self);
 }
 

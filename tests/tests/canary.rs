@@ -17,6 +17,7 @@ use std::{
 use identity_cache::{Ask, CacheOptions, Fetch, Fetched, Lookup, TokenCache};
 use identity_certificate::{CertificateCredential, ClientCertificate};
 use identity_chain::ChainedTokenCredential;
+use identity_cli::{AzureCliCredential, AzureDeveloperCliCredential, AzurePowerShellCredential};
 use identity_confidential::{
     AuthorizationCodeCredential, ClientAssertionCredential, ClientSecretCredential, OnBehalfOfClient,
     OnBehalfOfCredential, TokenAssertion, UsernamePasswordCredential,
@@ -24,8 +25,9 @@ use identity_confidential::{
 use identity_core::{
     AccessToken, BoxFuture, CallContext, Clock as _, Error, Platform, Result, Secret, TokenCredential, TokenFuture,
     answer::{self, Body},
-    fakes::{FakeClock, FakeEnv, FakeTransport, Sim, json, platform},
+    fakes::{FakeClock, FakeEnv, FakeProcesses, FakeTransport, Sim, json, platform},
     http::{Method, Request, Response, TransportError},
+    process::Output,
     redact, retry,
 };
 use identity_emulator::{App, Emulator, Source, TEST_CERTIFICATE_PEM, TEST_KEY_PEM, User};
@@ -171,6 +173,20 @@ fn printed() -> Vec<(&'static str, String)> {
     gives_canary(&credential);
     show("workload::GithubActionsCredential", &credential);
 
+    show("core::Output", &output());
+    show("cli::AzureCliCredentialBuilder", &AzureCliCredential::builder());
+    let credential = AzureCliCredential::builder().build_with(&world.platform).unwrap();
+    gives_canary(&credential);
+    show("cli::AzureCliCredential", &credential);
+    show("cli::AzureDeveloperCliCredentialBuilder", &AzureDeveloperCliCredential::builder());
+    let credential = AzureDeveloperCliCredential::builder().build_with(&world.platform).unwrap();
+    gives_canary(&credential);
+    show("cli::AzureDeveloperCliCredential", &credential);
+    show("cli::AzurePowerShellCredentialBuilder", &AzurePowerShellCredential::builder());
+    let credential = AzurePowerShellCredential::builder().build_with(&world.platform).unwrap();
+    gives_canary(&credential);
+    show("cli::AzurePowerShellCredential", &credential);
+
     let url = format!("http://{CANARY}:{CANARY}@127.0.0.1:3128");
     show("tokio::TransportOptions", &TransportOptions::new().ca_pem(CANARY).proxy(url));
 
@@ -283,6 +299,7 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("certificate::SigningAlgorithm", "names"),
     ("confidential::AssertionRequest", "a URL and ids"),
     ("core::CallContext", "names"),
+    ("core::Command", "arguments that every user of the machine can read"),
     ("core::Error", "looked at with every text of a server, in a test of its own"),
     ("core::ErrorKind", "names"),
     ("core::Gate", "counts and the last error"),
@@ -290,6 +307,7 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("core::Links", "names"),
     ("core::Malformed", "names"),
     ("core::Method", "names"),
+    ("core::ProcessError", "errors of the system"),
     ("core::Proxy", "names"),
     ("core::Moment", "times"),
     ("core::Reach", "names"),
@@ -310,6 +328,7 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("emulator::Identity", "ids"),
     ("emulator::ServerCertificate", "names"),
     ("emulator::Source", "names"),
+    ("emulator::Subscription", "ids and names"),
     ("emulator::Tenant", "ids and names"),
     ("emulator::UnknownSource", "nothing"),
     ("emulator::UserFlow", "nothing"),
@@ -319,6 +338,7 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("oauth::ProofRequest", "a URL, ids and a time"),
     ("oauth::Realm", "URLs of a server"),
     ("oauth::SamlVersion", "names"),
+    ("oauth::Tenants", "ids and names"),
     ("tokio::Roots", "names"),
 ];
 
@@ -351,9 +371,9 @@ fn public_types() -> BTreeSet<String> {
 fn collect(folder: &Path, name: &str, types: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        if path.is_dir() && path.file_name().unwrap() != "fakes" {
             collect(&path, name, types);
-        } else if path.file_name().unwrap() != "fakes.rs" {
+        } else if path.file_stem().unwrap() != "fakes" {
             for line in fs::read_to_string(&path).unwrap().lines() {
                 let rest = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "));
                 let end = |c: char| !c.is_ascii_alphanumeric();
@@ -368,6 +388,15 @@ fn clock() -> FakeClock {
     let clock = FakeClock::default();
     clock.jump_wall(400 * 86_400);
     clock
+}
+
+/// What each of the tools would print, all at once, with the canary as its token.
+fn output() -> Output {
+    let text = format!(
+        r#"azsdk%{CANARY}%4070908800
+{{"accessToken":"{CANARY}","expires_on":4070908800,"token":"{CANARY}","expiresOn":"2099-01-01T00:00:00Z"}}"#
+    );
+    Output::new(Some(0), text.into(), CANARY.into())
 }
 
 struct World {
@@ -395,9 +424,13 @@ impl World {
             ("SYSTEM_OIDCREQUESTURI", "https://dev.azure.example/token"),
             ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://actions.example/token"),
             ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", CANARY),
+            ("PATH", "/tools"),
         ]);
         env.file("/token", Ok(CANARY.as_bytes()));
+        let tools = ["/tools/az", "/tools/azd", "/tools/pwsh"];
+        let processes = FakeProcesses::new(&clock, &tools, Duration::ZERO, |_| Ok(output()));
         let platform = platform(&clock, &FakeTransport::new(&clock, answer), &env);
+        let platform = platform.with_processes(Arc::new(processes));
         Self { platform, sim: Sim::new(&clock) }
     }
 }

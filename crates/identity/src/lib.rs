@@ -87,7 +87,7 @@
 //! | `workload` | `WorkloadIdentityCredential` | the same |
 //! | `pipelines` | `AzurePipelinesCredential`, `GithubActionsCredential` | the same |
 //! | `certificate` | `CertificateCredential`, `Signer` | the same and 30 KB |
-//! | `cli` | `AzureCliCredential`, `AzureDeveloperCliCredential`, `AzurePowerShellCredential` | a whole program has 0.74 MB and 24 crates; no TLS, no C |
+//! | `cli` | `AzureCliCredential`, `AzureDeveloperCliCredential`, `AzurePowerShellCredential` | a whole program has 0.75 MB and 24 crates; no TLS, no C |
 //! | `on-behalf-of` | `OnBehalfOfClient`, `OnBehalfOfCredential`; brings `client-secret` and `client-assertion` | the same |
 //! | `authorization-code` | `AuthorizationCodeCredential`; brings the same | the same |
 //! | `username-password` | `UsernamePasswordCredential`, deprecated: it cannot do more than one factor | 97 KB, 2 crates |

@@ -384,7 +384,7 @@ impl Inner {
         let mut pilot = Pilot::new(self, &flight);
         let (fetch, clock) = (Arc::clone(&self.fetch), Arc::clone(&self.clock));
         let work = async move {
-            pilot.generation = fetch.generation();
+            pilot.start(fetch.generation());
             let mut answer = Arc::clone(&fetch).fetch(ask);
             let mut result = timeout(clock.as_ref(), late, &mut answer).await;
             let limit = fetch.limit();

@@ -16,12 +16,20 @@ pub(crate) struct Pilot {
     flight: Arc<Flight>,
     landed: bool,
     /// See [`Fetch::generation`](crate::Fetch::generation); as it was when the request started.
-    pub(crate) generation: u64,
+    generation: u64,
 }
 
 impl Pilot {
     pub(crate) fn new(cache: &Arc<Inner>, flight: &Arc<Flight>) -> Self {
         Self { cache: Arc::downgrade(cache), flight: Arc::clone(flight), landed: false, generation: 0 }
+    }
+
+    /// Takes note of what the request is made with.
+    pub(crate) fn start(&mut self, generation: u64) {
+        self.generation = generation;
+        if let Some(cache) = self.cache.upgrade() {
+            cache.notice(generation, Some(&self.flight));
+        }
     }
 
     pub(crate) fn be_late(&self) {

@@ -92,10 +92,10 @@ impl State {
         self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.flights)).collect()
     }
 
-    /// Forgets all tokens, and has nobody join a flight that is under way: it is for those who started it.
-    pub(crate) fn forget(&mut self, forgotten: &dyn Fn(&Arc<Entry>)) {
+    /// Forgets all tokens, and has nobody join a flight that is under way, but for `current`: it is for those who started it.
+    pub(crate) fn forget(&mut self, current: Option<&Arc<Flight>>, forgotten: &dyn Fn(&Arc<Entry>)) {
         for node in &mut self.nodes {
-            node.flights.clear();
+            node.flights.retain(|flight| current.is_some_and(|current| Arc::ptr_eq(flight, current)));
             node.entry.take().iter().for_each(forgotten);
         }
     }

@@ -52,6 +52,9 @@
 //! | `azd` | `auth.json`, `config.json`, and `azureProfile.json` of `az` | `AZD_CONFIG_DIR`, else `~/.azd` |
 //! | Azure PowerShell | `AzureRmContext.json`, `AzureRmContextSettings.json` | `~/.Azure` |
 //!
+//! Without a home directory, and where a tool keeps its sign-in elsewhere, nothing is noticed until the token expires. Give the
+//! two variables absolute paths: a tool reads relative ones from the directory that it runs in.
+//!
 //! `no_cache()` turns it off.
 //!
 //! # Features

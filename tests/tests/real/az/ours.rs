@@ -224,7 +224,7 @@ fn a_thousand_callers_start_az_once_and_another_sign_in_is_noticed() {
     assert_eq!((&found["upn"], counted.runs.load(SeqCst)), (&USER_NAME.into(), 3));
     session.logout();
     std::thread::sleep(Duration::from_millis(1100));
-    // What is good of the token that is remembered is of no use any more: nobody is meant to have it here.
+    // Nobody is signed in any more, and what was remembered of them is gone.
     assert!(get().is_err_and(|error| tell(&error.to_string())));
 }
 

@@ -45,6 +45,7 @@ struct Inner {
     context: CallContext,
     retry_sources: bool,
     credentials: Vec<Arc<dyn TokenCredential>>,
+    steps: Vec<String>,
     /// The index of the credential that answered first; never set with `retry_sources`.
     winner: OnceLock<usize>,
 }
@@ -67,7 +68,15 @@ impl ChainedTokenCredential {
             context: CallContext::Chain,
             retry_sources: false,
             credentials,
+            steps: Vec::new(),
         }
+    }
+
+    /// The credential that answered first and answers since; `None` before that, and with
+    /// [`retry_sources`](ChainedTokenCredentialBuilder::retry_sources).
+    #[must_use]
+    pub fn winner(&self) -> Option<&Arc<dyn TokenCredential>> {
+        self.0.credentials.get(*self.0.winner.get()?)
     }
 }
 
@@ -115,6 +124,7 @@ pub struct ChainedTokenCredentialBuilder {
     context: CallContext,
     retry_sources: bool,
     credentials: Vec<Arc<dyn TokenCredential>>,
+    steps: Vec<String>,
 }
 
 impl ChainedTokenCredentialBuilder {
@@ -134,18 +144,34 @@ impl ChainedTokenCredentialBuilder {
         self
     }
 
+    /// Sets the context that its credentials are called with, unless an outer chain's is stronger. The default is
+    /// [`CallContext::Chain`].
+    #[must_use]
+    pub fn context(mut self, context: CallContext) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Adds steps that help where none of the credentials is available, the likeliest first. They are told behind those that
+    /// the failures themselves name ([`Error::advice`]).
+    #[must_use]
+    pub fn steps(mut self, steps: impl IntoIterator<Item = String>) -> Self {
+        self.steps.extend(steps);
+        self
+    }
+
     /// Makes the chain. Asks no credential for anything.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidArgument`] if there is no credential.
     pub fn build(self) -> Result<ChainedTokenCredential> {
-        let Self { name, context, retry_sources, credentials } = self;
+        let Self { name, context, retry_sources, credentials, steps } = self;
         if credentials.is_empty() {
             let message = "a chain of no credentials can get no token; put at least one in";
             return Err(Error::new(ErrorKind::InvalidArgument, message).with_credential(name));
         }
-        let inner = Inner { name, context, retry_sources, credentials, winner: OnceLock::new() };
+        let inner = Inner { name, context, retry_sources, credentials, steps, winner: OnceLock::new() };
         Ok(ChainedTokenCredential(Arc::new(inner)))
     }
 }
@@ -158,7 +184,7 @@ impl Inner {
 
     async fn walk(&self, scopes: &[&str], options: Option<&TokenRequestOptions>) -> Result<AccessToken> {
         let outer = options.map(TokenRequestOptions::context).unwrap_or_default();
-        let context = if outer == CallContext::DefaultChain { outer } else { self.context };
+        let context = if strength(outer) > strength(self.context) { outer } else { self.context };
         let own = options.cloned().unwrap_or_default().with_context(context);
         let mut attempts = Vec::new();
         for (index, credential) in self.credentials.iter().enumerate() {
@@ -185,11 +211,20 @@ impl Inner {
         if let Some(winner) = self.winner() {
             return winner.get_token(scopes, options).await;
         }
-        let error = report::failure(self.name, attempts, self.credentials.len());
+        let error = report::failure(self.name, attempts, self.credentials.len(), &self.steps);
         if outer == CallContext::Alone {
             warn!(chain = self.name, kind = error.kind().as_str(), "{error}");
         }
         Err(error)
+    }
+}
+
+/// How ready a context makes credentials to step aside.
+fn strength(context: CallContext) -> u8 {
+    match context {
+        CallContext::Alone => 0,
+        CallContext::DefaultChain => 2,
+        _ => 1,
     }
 }
 

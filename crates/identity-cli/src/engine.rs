@@ -126,13 +126,17 @@ impl Told<'_> {
         if kind == ErrorKind::AuthenticationRequired || self.wanted.claims.is_some() {
             error = error.with_scopes(self.wanted.scopes, self.wanted.claims);
         }
+        if kind == ErrorKind::AuthenticationRequired {
+            error = error.with_advice(last_step(why));
+        }
         Failure { error, may_pass: self.may_pass }
     }
 
     /// It means that nobody is signed in, as `message` says, or not for anything in particular.
     pub(crate) fn means_signed_out(&self, message: &str) -> Failure {
         let said = SignedOut(said::shown(self.said, self.hidden));
-        let error = Error::new(ErrorKind::AuthenticationFailed, message).with_source(said);
+        let error =
+            Error::new(ErrorKind::AuthenticationFailed, message).with_advice(last_step(message)).with_source(said);
         Failure { error, may_pass: self.may_pass }
     }
 }
@@ -390,6 +394,11 @@ fn in_context(error: Error, context: CallContext) -> Error {
         _ => is_signed_out(),
     };
     if goes_on && !error.is_unavailable() { error.with_kind(ErrorKind::CredentialUnavailable) } else { error }
+}
+
+/// What to do, which is how our messages of missing sign-ins end.
+fn last_step(message: &str) -> String {
+    message.rsplit_once("; ").map_or(message, |(_, step)| step).to_owned()
 }
 
 /// Nobody is signed in; what the tool says of it.

@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     error::Error as StdError,
     fmt::{self, Write as _},
     sync::Arc,
@@ -26,6 +27,7 @@ struct Inner {
     scopes: Vec<String>,
     claims: Option<String>,
     attempts: Vec<Error>,
+    advice: Cow<'static, str>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -80,6 +82,7 @@ impl Error {
             scopes: Vec::new(),
             claims: None,
             attempts: Vec::new(),
+            advice: Cow::Borrowed(""),
             source: None,
         }))
     }
@@ -147,6 +150,13 @@ impl Error {
         self.edit(|inner| inner.attempts = attempts)
     }
 
+    /// Adds the one step that would probably help, such as ``run `az login` ``: a chain lists it among what to do next. Only
+    /// where something is there and lacks just this; the message says it, too.
+    #[must_use]
+    pub fn with_advice(self, advice: impl Into<Cow<'static, str>>) -> Self {
+        self.edit(|inner| inner.advice = advice.into())
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
@@ -211,6 +221,12 @@ impl Error {
     #[must_use]
     pub fn attempts(&self) -> &[Error] {
         &self.0.attempts
+    }
+
+    /// The one step that would probably help, if there is one: a command to run, or a variable to set. Empty if not.
+    #[must_use]
+    pub fn advice(&self) -> &str {
+        &self.0.advice
     }
 
     /// Whether a chain tries its next credential after this error.
@@ -291,6 +307,7 @@ mod tests {
             .with_ids(Some("c".into()), Some("t".into()))
             .with_retry_after(Duration::from_secs(3))
             .with_scopes(&["s"], Some("{}"))
+            .with_advice("run it")
             .with_source(fmt::Error);
         let copy = error.clone();
         assert_eq!(copy.to_string(), "managed identity: no");
@@ -307,7 +324,7 @@ mod tests {
             (copy.retry_after(), copy.scopes(), copy.claims()),
             (Some(Duration::from_secs(3)), &["s".to_owned()][..], Some("{}"))
         );
-        assert!(copy.source().is_some());
+        assert!(copy.source().is_some() && copy.advice() == "run it");
     }
 
     #[test]

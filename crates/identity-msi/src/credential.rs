@@ -7,6 +7,7 @@ use tracing::info;
 use crate::{
     NAME,
     endpoint::{self, Target, UserAssigned, invalid},
+    exchange::Authority,
     fetch::ManagedIdentity,
     source::IdKind,
 };
@@ -79,6 +80,8 @@ pub struct ManagedIdentityCredentialBuilder {
     failure_memory: Option<Duration>,
     allow_remote: bool,
     trusts_authority: bool,
+    #[cfg(feature = "workload")]
+    authority: Option<String>,
 }
 
 impl ManagedIdentityCredentialBuilder {
@@ -139,6 +142,14 @@ impl ManagedIdentityCredentialBuilder {
         self
     }
 
+    /// Sets the authority of a token exchange in place of the variable `AZURE_AUTHORITY_HOST`; no other source has one.
+    #[cfg(feature = "workload")]
+    #[must_use]
+    pub fn authority(mut self, authority: impl Into<String>) -> Self {
+        self.authority = Some(authority.into());
+        self
+    }
+
     /// Builds the credential for this process: its variables, HTTP by hyper, time and tasks by tokio.
     ///
     /// # Errors
@@ -172,9 +183,9 @@ impl ManagedIdentityCredentialBuilder {
             }
             cache.failure_memory = duration;
         }
-        let (allow_remote, trusts_authority) = (self.allow_remote, self.trusts_authority);
+        let (allow_remote, authority) = (self.allow_remote, self.exchange_authority());
         let mut id = self.identity()?;
-        let selection = endpoint::select(platform, id.clone(), allow_remote, trusts_authority)?;
+        let selection = endpoint::select(platform, id.clone(), allow_remote, &authority)?;
         let source = selection.name;
         if let (None, Ok(Target::Exchange(exchange))) = (&id, &selection.target) {
             id = Some(UserAssigned { kind: IdKind::Client, value: exchange.client_id().to_owned() });
@@ -183,6 +194,14 @@ impl ManagedIdentityCredentialBuilder {
         info!(source, identity, also_set = ?selection.unused, "managed identity source chosen");
         let fetch = Arc::new(ManagedIdentity::new(platform, selection));
         Ok(ManagedIdentityCredential(Arc::new(Inner { cache: TokenCache::new(platform, fetch, cache), source, id })))
+    }
+
+    fn exchange_authority(&self) -> Authority {
+        Authority {
+            is_trusted: self.trusts_authority,
+            #[cfg(feature = "workload")]
+            host: self.authority.clone(),
+        }
     }
 
     /// The only id that was given. An empty one is an error: the machine's own identity is not what was meant.

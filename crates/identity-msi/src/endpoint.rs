@@ -61,7 +61,7 @@ pub(crate) fn select(
     platform: &Platform,
     id: Option<UserAssigned>,
     allow_remote: bool,
-    trusts_authority: bool,
+    authority: &exchange::Authority,
 ) -> Result<Selection> {
     let env = platform.env().as_ref();
     let mut unused: Vec<&'static str> = VARIABLES.to_vec();
@@ -75,7 +75,7 @@ pub(crate) fn select(
     let (name, target) = match row {
         Some((_, Choice::Incomplete)) => (NO_SOURCE, Err(Error::new(ErrorKind::CredentialUnavailable, INCOMPLETE))),
         Some((_, Choice::TokenExchange)) => {
-            (TOKEN_EXCHANGE, exchange::choose(platform, id.as_ref(), trusts_authority)?.map(Target::Exchange))
+            (TOKEN_EXCHANGE, exchange::choose(platform, id.as_ref(), authority)?.map(Target::Exchange))
         }
         Some((variables, Choice::Ask(source))) => {
             let variable = variables.first().copied().unwrap_or_default();

@@ -5,12 +5,22 @@ pub(crate) use self::built_in::{Exchange, choose};
 #[cfg(not(feature = "workload"))]
 pub(crate) use self::lacking::{Exchange, choose};
 
+/// What the builder was told of the authority.
+pub(crate) struct Authority {
+    #[cfg_attr(not(feature = "workload"), expect(dead_code, reason = "there is no exchange"))]
+    pub(crate) is_trusted: bool,
+    /// In place of the variable.
+    #[cfg(feature = "workload")]
+    pub(crate) host: Option<String>,
+}
+
 #[cfg(feature = "workload")]
 mod built_in {
     use identity_cache::{Ask, Fetched};
     use identity_core::{BoxFuture, Platform, Result};
     use identity_workload::{TokenExchange, WorkloadIdentityCredential};
 
+    use super::Authority;
     use crate::{
         endpoint::{UserAssigned, takes_no},
         env::AZURE_FEDERATED_TOKEN_FILE,
@@ -47,7 +57,7 @@ mod built_in {
     pub(crate) fn choose(
         platform: &Platform,
         id: Option<&UserAssigned>,
-        trusts_authority: bool,
+        authority: &Authority,
     ) -> Result<Result<Exchange>> {
         let mut builder = WorkloadIdentityCredential::builder();
         match id {
@@ -55,8 +65,11 @@ mod built_in {
             Some(id) if id.kind == IdKind::Client => builder = builder.client_id(id.value.clone()),
             Some(id) => return Err(takes_no(id, TOKEN_EXCHANGE, AZURE_FEDERATED_TOKEN_FILE)),
         }
-        if trusts_authority {
+        if authority.is_trusted {
             builder = builder.disable_instance_discovery();
+        }
+        if let Some(host) = &authority.host {
+            builder = builder.authority(host);
         }
         TokenExchange::new(builder, platform).map(|exchange| Ok(Exchange(Box::new(exchange))))
     }
@@ -66,6 +79,7 @@ mod built_in {
 mod lacking {
     use identity_core::{Error, ErrorKind, Platform, Result};
 
+    use super::Authority;
     use crate::endpoint::UserAssigned;
 
     /// There is none.
@@ -79,7 +93,7 @@ mod lacking {
 
     /// What callers are told.
     #[expect(clippy::unnecessary_wraps, reason = "the signature of the build that has the feature")]
-    pub(crate) fn choose(_: &Platform, _: Option<&UserAssigned>, _: bool) -> Result<Result<Exchange>> {
+    pub(crate) fn choose(_: &Platform, _: Option<&UserAssigned>, _: &Authority) -> Result<Result<Exchange>> {
         Ok(Err(Error::new(ErrorKind::InvalidArgument, LACKING)))
     }
 

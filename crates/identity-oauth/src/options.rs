@@ -85,6 +85,14 @@ impl fmt::Debug for ClientOptions {
 #[macro_export]
 macro_rules! client_options {
     () => {
+        /// All options at once, for credentials that are made of others.
+        #[doc(hidden)]
+        #[must_use]
+        pub fn with_options(mut self, options: $crate::ClientOptions) -> Self {
+            self.options = options;
+            self
+        }
+
         /// Sets the authority that issues the tokens: a host such as `login.microsoftonline.us`, or an `https` URL.
         ///
         /// The default is the variable `AZURE_AUTHORITY_HOST`, else `login.microsoftonline.com`; `AzureAuthorityHosts`

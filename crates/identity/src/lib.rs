@@ -112,6 +112,17 @@
 //! cut, escaped and freed of secrets before it becomes part of an error. There is no `unsafe` code of ours.
 #![forbid(unsafe_code)]
 
+mod bearer;
+#[cfg(feature = "default-chain-bare")]
+mod default_chain;
+#[cfg(feature = "environment")]
+mod environment;
+
+pub use self::bearer::{BearerTokenProvider, get_bearer_token_provider};
+#[cfg(feature = "default-chain-bare")]
+pub use self::default_chain::{ChainLink, DefaultAzureCredential, DefaultAzureCredentialBuilder};
+#[cfg(feature = "environment")]
+pub use self::environment::{EnvironmentCredential, EnvironmentCredentialBuilder};
 pub use identity_core::{
     AccessToken, BoxFuture, CallContext, Clock, Env, Error, ErrorKind, Links, Moment, Platform, Random, Result,
     Runtime, RuntimeId, Secret, Task, TokenCredential, TokenFuture, TokenRequestOptions, http,
@@ -159,6 +170,7 @@ pub use identity_oauth::{AzureAuthorityHosts, ClientAuthentication, KnownAuthori
     feature = "cli",
     feature = "client-assertion",
     feature = "client-secret",
+    feature = "default-chain-bare",
     feature = "msi",
     feature = "pipelines",
     feature = "proxy",

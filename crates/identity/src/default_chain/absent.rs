@@ -26,17 +26,13 @@ impl Absent {
 
     /// This version does not have it.
     pub(super) fn not_yet(link: ChainLink) -> Self {
-        let instead = match link {
-            ChainLink::SharedTokenCache => {
-                "what other tools remember of a sign-in is not read; sign in to one of the tools below"
-            }
-            ChainLink::VisualStudioCode => {
-                "who is signed in to the editor is not asked for; sign in to one of the tools below"
-            }
-            ChainLink::InteractiveBrowser => "no browser is opened; sign in to one of the tools above",
-            _ => "the broker of the operating system is not asked; sign in to one of the tools above",
+        let why = match link {
+            ChainLink::SharedTokenCache => "reads no sign-ins of other tools",
+            ChainLink::VisualStudioCode => "does not ask the editor",
+            ChainLink::InteractiveBrowser => "opens no browser",
+            _ => "does not ask the broker of the system",
         };
-        Self::unavailable(link, format!("not available in this version: {instead}"))
+        Self::unavailable(link, format!("not available in this version, which {why}"))
     }
 
     /// This build does not have it. Where variables are made for it, the chain stops: what a build lacks must not change whose

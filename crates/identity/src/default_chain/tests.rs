@@ -1,0 +1,285 @@
+//! The chain on virtual time; more of it is in the conformance folders.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use identity_core::{
+    AccessToken, Error, ErrorKind, Platform, Result, TokenCredential, TokenFuture, TokenRequestOptions,
+    fakes::{FakeClock, FakeEnv, FakeProcesses, FakeTransport, Sim, json, platform},
+    http::{Response, TransportError, TransportErrorKind},
+    process::Output,
+};
+
+use super::{ChainLink, DefaultAzureCredential, DefaultAzureCredentialBuilder};
+
+/// A machine: its variables, the tools it has, and what `az` says.
+struct World {
+    clock: FakeClock,
+    transport: FakeTransport,
+    processes: FakeProcesses,
+    platform: Platform,
+    sim: Sim,
+}
+
+impl World {
+    /// A machine without a cloud and without tools.
+    fn laptop(variables: &[(&str, &str)]) -> Self {
+        Self::new(variables, &[], silence)
+    }
+
+    fn new(
+        variables: &[(&str, &str)],
+        tools: &[&str],
+        answer: impl Fn(&str) -> Result<Response, TransportError> + Send + Sync + 'static,
+    ) -> Self {
+        let clock = FakeClock::default();
+        let transport = FakeTransport::slow(&clock, SILENCE, move |request| answer(&request.url));
+        let processes = FakeProcesses::new(&clock, tools, Duration::from_millis(500), |_| {
+            Ok(Output::new(Some(1), Vec::new(), b"ERROR: Please run 'az login' to setup account.\n".to_vec()))
+        });
+        let env = FakeEnv::new(variables);
+        env.set("PATH", "/tools");
+        env.set("HOME", "/home/ada");
+        let platform = platform(&clock, &transport, &env).with_processes(Arc::new(processes.clone()));
+        Self { sim: Sim::new(&clock), clock, transport, processes, platform }
+    }
+
+    fn build(&self, builder: DefaultAzureCredentialBuilder) -> DefaultAzureCredential {
+        builder.build_with(&self.platform).unwrap()
+    }
+
+    fn default(&self) -> DefaultAzureCredential {
+        self.build(DefaultAzureCredential::builder())
+    }
+
+    fn get(&self, credential: &dyn TokenCredential) -> Result<AccessToken, Error> {
+        self.sim.run(credential.get_token(&["https://vault.azure.net/.default"], None))
+    }
+}
+
+fn silence(_: &str) -> Result<Response, TransportError> {
+    Err(TransportError::new(TransportErrorKind::Timeout, "silence"))
+}
+
+/// How long a request takes that nobody answers.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Has a token, always.
+#[derive(Debug)]
+struct Always;
+
+impl TokenCredential for Always {
+    fn get_token<'a>(&'a self, _: &'a [&'a str], _: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
+        let expires_on = SystemTime::UNIX_EPOCH;
+        TokenFuture::ready(Ok(AccessToken::new("a", expires_on).with_credential("Always", "")))
+    }
+
+    fn name(&self) -> &'static str {
+        "Always"
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_laptop_without_a_cloud_and_tools_is_told_what_to_do_within_a_second() {
+    let world = World::laptop(&[]);
+    let error = world.get(&world.default()).unwrap_err();
+    let expected = "\
+DefaultAzureCredential failed to retrieve a token from the included credentials
+EnvironmentCredential: none of its variables is set; it takes AZURE_TENANT_ID and AZURE_CLIENT_ID with AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH
+WorkloadIdentityCredential: AZURE_FEDERATED_TOKEN_FILE is not set, as the webhook of Azure Workload Identity does in a pod of Kubernetes
+ManagedIdentityCredential: no managed identity here: no variable names a source, and IMDS does not answer at http://169.254.169.254: no answer in time
+SharedTokenCacheCredential: not available in this version, which reads no sign-ins of other tools
+VisualStudioCodeCredential: not available in this version, which does not ask the editor
+AzureCliCredential: the Azure CLI (az) is not on the PATH; install it, https://aka.ms/azure-cli tells how, and sign in by `az login`
+AzurePowerShellCredential: Azure PowerShell is not on the PATH; install PowerShell and the module Az.Accounts, https://aka.ms/azps tells how, and sign in by `Connect-AzAccount`
+AzureDeveloperCliCredential: the Azure Developer CLI (azd) is not on the PATH; install it, https://aka.ms/azd tells how, and sign in by `azd auth login`
+BrokerCredential: not available in this version, which does not ask the broker of the system
+what to do, the likeliest first:
+1. on a developer's machine: install the Azure CLI, https://aka.ms/azure-cli tells how, and run `az login`
+2. for an application of its own: set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or AZURE_CLIENT_CERTIFICATE_PATH
+3. on Azure: give the machine or service a managed identity";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!((error.kind(), error.credential()), (ErrorKind::CredentialUnavailable, "DefaultAzureCredential"));
+    let tried: Vec<&str> = error.attempts().iter().map(Error::credential).collect();
+    let expected: Vec<&str> =
+        ChainLink::ALL.into_iter().filter(|link| *link != ChainLink::InteractiveBrowser).map(ChainLink::name).collect();
+    assert_eq!(tried, expected);
+    assert_eq!(world.clock.elapsed(), SILENCE, "the probe waits for as long as IMDS says nothing");
+    assert_eq!((world.transport.count(), world.processes.commands().len()), (1, 0));
+}
+
+#[test]
+#[cfg(unix)]
+fn what_is_nearest_to_a_token_comes_first() {
+    let world = World::new(&[("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", ID)], &["/tools/az"], silence);
+    let error = world.get(&world.default()).unwrap_err();
+    let text = error.to_string();
+    let (_, steps) = text.split_once("the likeliest first:\n").unwrap();
+    let steps: Vec<&str> = steps.lines().collect();
+    let start =
+        "1. set AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH as well, for of EnvironmentCredential there is";
+    assert!(steps[0].starts_with(start), "{}", steps[0]);
+    assert_eq!(steps[1], "2. run `az login`");
+    assert_eq!(steps.len(), 5);
+    assert_eq!(error.attempts()[5].advice(), "run `az login`");
+}
+
+#[test]
+fn in_a_pod_nobody_is_told_to_set_a_secret() {
+    let variables = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", ID), ("AZURE_FEDERATED_TOKEN_FILE", "/token")];
+    let chain = World::laptop(&variables).default();
+    let (_, environment) = chain.links().next().unwrap();
+    let world = World::laptop(&[]);
+    let error = world.get(environment.unwrap().as_ref()).unwrap_err();
+    assert!(error.to_string().starts_with("AZURE_CLIENT_ID, AZURE_TENANT_ID set, but no set of variables is complete"));
+    assert_eq!(error.advice(), "");
+}
+
+#[test]
+fn every_place_is_listed_with_who_is_there_or_why_nobody_is() {
+    let world = World::laptop(&[("AZURE_TOKEN_CREDENTIALS", " Prod ")]);
+    let builder = DefaultAzureCredential::builder()
+        .exclude(ChainLink::ManagedIdentity)
+        .include(ChainLink::Broker)
+        .replace(ChainLink::AzureCli, Arc::new(Always));
+    let chain = world.build(builder);
+    let listed: Vec<String> = chain
+        .links()
+        .map(|(link, member)| format!("{link} {}", member.map_or_else(|why| why, |member| member.name())))
+        .collect();
+    let left_out = "AZURE_TOKEN_CREDENTIALS is prod";
+    assert_eq!(
+        listed,
+        [
+            "EnvironmentCredential EnvironmentCredential",
+            "WorkloadIdentityCredential WorkloadIdentityCredential",
+            "ManagedIdentityCredential the program excludes it",
+            &format!("SharedTokenCacheCredential {left_out}"),
+            &format!("VisualStudioCodeCredential {left_out}"),
+            "AzureCliCredential Always",
+            &format!("AzurePowerShellCredential {left_out}"),
+            &format!("AzureDeveloperCliCredential {left_out}"),
+            &format!("InteractiveBrowserCredential {left_out}"),
+            "BrokerCredential BrokerCredential",
+        ]
+    );
+    assert_eq!(chain.winner(), None);
+    assert_eq!(world.get(&chain).unwrap().credential(), "Always");
+    assert_eq!(chain.clone().winner(), Some(ChainLink::AzureCli));
+    let shown = format!("{chain:?}");
+    assert!(shown.contains("winner: Some(\"Always\")") && shown.contains("BrokerCredential (absent)"), "{shown}");
+}
+
+#[test]
+fn the_last_word_about_a_place_counts() {
+    let world = World::laptop(&[]);
+    let last = |builder: DefaultAzureCredentialBuilder| {
+        let chain = world.build(builder);
+        let (_, member) = chain.links().nth(2).unwrap();
+        member.is_ok()
+    };
+    let link = ChainLink::ManagedIdentity;
+    assert!(!last(DefaultAzureCredential::builder().include(link).exclude(link)));
+    assert!(last(DefaultAzureCredential::builder().exclude(link).include(link)));
+    assert!(last(DefaultAzureCredential::builder().exclude(link).replace(link, Arc::new(Always))));
+}
+
+#[test]
+fn a_chain_of_nobody_and_a_variable_that_is_required_are_refused() {
+    let all =
+        ChainLink::ALL.into_iter().fold(DefaultAzureCredential::builder(), DefaultAzureCredentialBuilder::exclude);
+    let refuse = |variables: &[(&str, &str)], builder: DefaultAzureCredentialBuilder| {
+        let error = builder.build_with(&World::laptop(variables).platform).unwrap_err();
+        assert_eq!((error.kind(), error.credential()), (ErrorKind::InvalidArgument, "DefaultAzureCredential"));
+        error.to_string()
+    };
+    assert_eq!(refuse(&[], all), "every credential is left out; at least one is required");
+    let required = DefaultAzureCredential::builder().require_envvar();
+    let expected = "AZURE_TOKEN_CREDENTIALS is not set, which this program requires; set it to dev, prod, or the name of a credential";
+    assert_eq!(refuse(&[], required.clone()), expected);
+    assert_eq!(refuse(&[("AZURE_TOKEN_CREDENTIALS", "")], required.clone()), expected);
+    assert!(required.build_with(&World::laptop(&[("AZURE_TOKEN_CREDENTIALS", "dev")]).platform).is_ok());
+}
+
+#[test]
+fn an_identity_that_a_source_does_not_take_counts_by_who_named_it() {
+    let fabric = [
+        ("IDENTITY_ENDPOINT", "https://127.0.0.1:1/"),
+        ("IDENTITY_HEADER", "h"),
+        ("IDENTITY_SERVER_THUMBPRINT", THUMBPRINT),
+    ];
+    let shell = [("MSI_ENDPOINT", "http://127.0.0.1:1/")];
+    for variables in [&fabric[..], &shell] {
+        let by_program = DefaultAzureCredential::builder().managed_identity_client_id(ID);
+        let error = by_program.build_with(&World::laptop(variables).platform).unwrap_err();
+        assert_eq!((error.kind(), error.credential()), (ErrorKind::InvalidArgument, "ManagedIdentityCredential"));
+
+        let with_id = [variables, &[("AZURE_CLIENT_ID", ID)]].concat();
+        let world = World::laptop(&with_id);
+        let chain = world.default();
+        let (_, member) = chain.links().nth(2).unwrap();
+        let error = world.get(member.unwrap().as_ref()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CredentialUnavailable);
+        assert!(error.to_string().starts_with("AZURE_CLIENT_ID: "), "{error}");
+
+        let system = world.build(DefaultAzureCredential::builder().system_assigned_managed_identity());
+        assert!(format!("{system:?}").contains("identity: None"), "{system:?}");
+    }
+}
+
+#[test]
+fn a_malformed_endpoint_is_not_excused_by_a_client_id() {
+    let variables = [("MSI_ENDPOINT", "nowhere"), ("AZURE_CLIENT_ID", ID)];
+    let error = DefaultAzureCredential::builder().build_with(&World::laptop(&variables).platform).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("MSI_ENDPOINT"), "{error}");
+}
+
+#[test]
+fn where_nothing_else_is_meant_managed_identity_has_all_its_patience() {
+    let alone = World::laptop(&[("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")]);
+    let error = alone.get(&alone.default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transport, "silence is no absence");
+    assert!(alone.transport.count() > 1 && alone.clock.elapsed() > 3 * SILENCE);
+
+    let in_company = World::laptop(&[("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")]);
+    let error =
+        in_company.get(&in_company.build(DefaultAzureCredential::builder().include(ChainLink::AzureCli))).unwrap_err();
+    assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::CredentialUnavailable, 2));
+    assert_eq!(in_company.transport.count(), 1);
+}
+
+#[test]
+fn a_platform_without_programs_has_a_chain_all_the_same() {
+    let clock = FakeClock::default();
+    let transport = FakeTransport::new(&clock, |_| Ok(json(404, "{}")));
+    let platform = platform(&clock, &transport, &FakeEnv::new(&[]));
+    let chain = DefaultAzureCredential::builder().build_with(&platform).unwrap();
+    let error = Sim::new(&clock).run(chain.get_token(&["s"], None)).unwrap_err();
+    assert_eq!(error.to_string().matches("Credential: this platform runs no programs\n").count(), 3);
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let variables = [
+        ("AZURE_TENANT_ID", "t"),
+        ("AZURE_CLIENT_ID", ID),
+        ("AZURE_CLIENT_SECRET", "canary"),
+        ("AZURE_PASSWORD", "canary"),
+        ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"),
+        ("IDENTITY_HEADER", "canary"),
+    ];
+    let builder = DefaultAzureCredential::builder().authority("https://user:canary@contoso.com");
+    assert!(!format!("{builder:?} {builder:#?}").contains("canary"));
+    let world = World::laptop(&variables);
+    let chain = world.default();
+    let error = world.get(&chain).unwrap_err();
+    let provider = crate::get_bearer_token_provider(Arc::new(chain.clone()), ["s"]);
+    assert!(!format!("{chain:?} {chain:#?} {error:?} {error} {provider:?}").contains("canary"));
+}
+
+const ID: &str = "11111111-2222-3333-4444-555555555555";
+const THUMBPRINT: &str = "0123456789ABCDEF0123456789ABCDEF01234567";

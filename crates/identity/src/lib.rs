@@ -2,15 +2,15 @@
 //!
 //! ```toml
 //! [dependencies]
-//! identity = { version = "0.1", features = ["msi"] }
+//! identity = { version = "0.1", features = ["default-chain"] }
 //! ```
 //!
 //! ```no_run
-//! # #[cfg(feature = "msi")]
+//! # #[cfg(feature = "default-chain")]
 //! # async fn example() -> identity::Result<()> {
-//! use identity::{ManagedIdentityCredential, TokenCredential};
+//! use identity::{DefaultAzureCredential, TokenCredential};
 //!
-//! let credential = ManagedIdentityCredential::builder().build()?;
+//! let credential = DefaultAzureCredential::new()?;
 //! let token = credential.get_token(&["https://storage.azure.com/.default"], None).await?;
 //! assert!(token.authorization().starts_with("Bearer "));
 //! # Ok(())
@@ -96,6 +96,9 @@
 //! | `tls-native-roots` | `https` servers are trusted by the system's roots, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` in their place | 2 crates |
 //! | `tls-webpki-roots` | Mozilla's roots, compiled in: `TransportOptions::new().roots(Roots::Webpki)` | 70 KB |
 //! | `proxy` | proxies for Entra ID, by `HTTPS_PROXY` and `NO_PROXY` or by `TransportOptions`; Basic authentication only | 12 KB |
+//! | `environment` | `EnvironmentCredential`; brings `client-secret`, `certificate-pkcs12` and `username-password` | |
+//! | `default-chain` | `DefaultAzureCredential`, `ChainLink`; brings `chain`, `cli`, `environment`, `msi`, `workload`, `proxy` and `tls-native-roots` | a whole program has SIZE_DEFAULT |
+//! | `default-chain-bare` | `DefaultAzureCredential` with no credential by itself: for few of them, turn their features on | |
 //! | `full` | everything above | |
 //!
 //! Every credential of Entra ID speaks `https` and so needs roots to trust by: `tls-native-roots`, or `tls-webpki-roots` in

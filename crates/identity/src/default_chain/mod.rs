@@ -9,7 +9,8 @@ mod absent;
 mod builder;
 mod link;
 mod steps;
-#[cfg(all(test, feature = "default-chain"))]
+#[cfg(test)]
+#[cfg(feature = "default-chain")]
 mod tests;
 
 pub use self::{builder::DefaultAzureCredentialBuilder, link::ChainLink};

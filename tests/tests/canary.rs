@@ -14,6 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use identity::{DefaultAzureCredential, EnvironmentCredential, get_bearer_token_provider};
 use identity_cache::{Ask, CacheOptions, Fetch, Fetched, Lookup, TokenCache};
 use identity_certificate::{CertificateCredential, ClientCertificate};
 use identity_chain::ChainedTokenCredential;
@@ -200,6 +201,21 @@ fn printed() -> Vec<(&'static str, String)> {
     gives_canary(&chain);
     show("chain::ChainedTokenCredential", &chain);
 
+    let builder = EnvironmentCredential::builder().authority(format!("https://ada:{CANARY}@contoso.example"));
+    show("identity::EnvironmentCredentialBuilder", &builder);
+    let credential = EnvironmentCredential::builder().build_with(&world.platform).unwrap();
+    assert_eq!(credential.chosen(), Some("ClientSecretCredential"));
+    gives_canary(&credential);
+    show("identity::EnvironmentCredential", &credential);
+    let builder = DefaultAzureCredential::builder().authority(format!("https://ada:{CANARY}@contoso.example"));
+    show("identity::DefaultAzureCredentialBuilder", &builder);
+    let credential = DefaultAzureCredential::builder().build_with(&world.platform).unwrap();
+    gives_canary(&credential);
+    show("identity::DefaultAzureCredential", &credential);
+    let provider = get_bearer_token_provider(Arc::new(credential), [SCOPE]);
+    assert_eq!(world.sim.run(provider.token()).unwrap().secret(), CANARY);
+    show("identity::BearerTokenProvider", &provider);
+
     let builder = || Emulator::builder().identity_header(CANARY).service_fabric_secret(CANARY).azure_ml_secret(CANARY);
     let app = || App::new("7e57ab1e-0000-4000-8000-00000000ca00").secret(CANARY);
     let user = || User::new("ada@contoso.example", CANARY);
@@ -266,7 +282,8 @@ fn errors_do_not_repeat_what_a_server_repeats() {
 type Build = fn(&Platform) -> Result<Arc<dyn TokenCredential>>;
 
 /// Credentials that each show the canary to a server in a way of their own.
-const BUILDERS: [Build; 7] = [
+const BUILDERS: [Build; 8] = [
+    |platform| Ok(Arc::new(DefaultAzureCredential::builder().build_with(platform)?)),
     |platform| Ok(Arc::new(ManagedIdentityCredential::builder().build_with(platform)?)),
     |platform| Ok(Arc::new(ClientSecretCredential::builder("tenant", "client", CANARY).build_with(platform)?)),
     |platform| Ok(Arc::new(WorkloadIdentityCredential::builder().build_with(platform)?)),
@@ -332,6 +349,7 @@ const NO_SECRET: &[(&str, &str)] = &[
     ("emulator::Tenant", "ids and names"),
     ("emulator::UnknownSource", "nothing"),
     ("emulator::UserFlow", "nothing"),
+    ("identity::ChainLink", "names"),
     ("oauth::AzureAuthorityHosts", "names"),
     ("oauth::ClientOptions", "an authority, tenants, numbers"),
     ("oauth::Federation", "URLs of a server"),
@@ -420,6 +438,7 @@ impl World {
             ("IDENTITY_HEADER", CANARY),
             ("AZURE_TENANT_ID", "tenant"),
             ("AZURE_CLIENT_ID", "client"),
+            ("AZURE_CLIENT_SECRET", CANARY),
             ("AZURE_FEDERATED_TOKEN_FILE", "/token"),
             ("SYSTEM_OIDCREQUESTURI", "https://dev.azure.example/token"),
             ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://actions.example/token"),

@@ -12,6 +12,9 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
     let runner = Runner::find();
     step(report, "unit and behaviour tests", &runner.everything());
     step(report, "doctests", &Cmd::cargo(&["test", "--locked", "--doc", "--workspace", "--all-features"]));
+    // What a build says that lacks a credential.
+    let bare = runner.unit("identity", "bare").args(&["--features", "default-chain-bare"]);
+    step(report, "the default chain without its credentials", &bare);
     // Own flags mean an own folder: sharing one would rebuild everything twice a run.
     let model = runner
         .unit("identity-cache", "model")

@@ -158,6 +158,46 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "msi")]
+    fn a_token_is_refreshed_ahead_of_time_and_kept_while_it_is_good() {
+        use std::time::Duration;
+
+        use identity_core::fakes::{FakeClock, FakeEnv, FakeTransport, Sim, json, platform};
+
+        // What an hour's token is refreshed by: 5 minutes, and up to 6 more by chance, which these fakes do not draw.
+        for (refresh_in, due) in [("", 3_300), (r#","refresh_in":600"#, 600)] {
+            let clock = FakeClock::default();
+            let transport = FakeTransport::new(&clock, {
+                let clock = clock.clone();
+                move |_| match clock.elapsed().as_secs() {
+                    0 | 3_600.. => {
+                        let at = clock.elapsed().as_secs();
+                        Ok(json(200, &format!(r#"{{"access_token":"t{at}","expires_in":3600{refresh_in}}}"#)))
+                    }
+                    _ => Ok(json(400, r#"{"error":"invalid_request"}"#)),
+                }
+            });
+            let env = FakeEnv::new(&[("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"), ("IDENTITY_HEADER", "h")]);
+            let platform = platform(&clock, &transport, &env);
+            let credential = crate::ManagedIdentityCredential::builder().build_with(&platform).unwrap();
+            let provider = get_bearer_token_provider(Arc::new(credential), ["https://vault.azure.net/.default"]);
+            let sim = Sim::new(&clock);
+            let token = || {
+                let token = sim.run(async { provider.token().await }).unwrap();
+                sim.settle();
+                token.secret().to_owned()
+            };
+            assert_eq!((token(), transport.count()), ("t0".to_owned(), 1));
+            clock.advance(Duration::from_secs(due - 1));
+            assert_eq!((token(), transport.count()), ("t0".to_owned(), 1), "not yet");
+            clock.advance(Duration::from_secs(1));
+            assert_eq!((token(), transport.count()), ("t0".to_owned(), 2), "the refresh fails, the token is good");
+            clock.advance(Duration::from_secs(3_600 - due));
+            assert_eq!((token(), transport.count()), ("t3600".to_owned(), 3), "it has expired");
+        }
+    }
+
+    #[test]
     fn failures_are_those_of_the_credential() {
         let provider = get_bearer_token_provider(Arc::new(Turns::default()), [""; 0]);
         assert_eq!(now(provider.token()).unwrap_err().to_string(), "no scopes");

@@ -6,6 +6,9 @@ use identity_chain::ChainedTokenCredential;
 use identity_core::{Result, TokenCredential, TokenFuture, TokenRequestOptions};
 
 mod absent;
+#[cfg(test)]
+#[cfg(not(any(feature = "cli", feature = "environment", feature = "msi", feature = "workload")))]
+mod bare_tests;
 mod builder;
 mod link;
 mod steps;

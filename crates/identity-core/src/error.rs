@@ -31,6 +31,13 @@ struct Inner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
+/// A place in the page on troubleshooting. Here alone is said where that page is.
+macro_rules! page {
+    ($anchor:literal) => {
+        concat!("docs/TROUBLESHOOTING.md#", $anchor)
+    };
+}
+
 /// What a caller can do about an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -51,6 +58,16 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind that this version knows, in the order of their exit codes in the command `identity`.
+    pub const ALL: &'static [Self] = &[
+        Self::InvalidArgument,
+        Self::CredentialUnavailable,
+        Self::AuthenticationRequired,
+        Self::AuthenticationFailed,
+        Self::Transport,
+        Self::Protocol,
+    ];
+
     /// The kind's name, as `Debug` prints it; stable, for logs and machine-readable output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -61,6 +78,23 @@ impl ErrorKind {
             Self::AuthenticationFailed => "AuthenticationFailed",
             Self::Transport => "Transport",
             Self::Protocol => "Protocol",
+        }
+    }
+
+    /// Where the page on troubleshooting tells of this kind: what it means, what a program should do, and messages with
+    /// their causes. A path in the repository with an anchor, such as `docs/TROUBLESHOOTING.md#transport`; the umbrella
+    /// crate shows the page in its documentation, as the module `troubleshooting`.
+    ///
+    /// Anchors are stable: the name in kebab case. What stands before them will change once the page has a public address.
+    #[must_use]
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => page!("invalid-argument"),
+            Self::CredentialUnavailable => page!("credential-unavailable"),
+            Self::AuthenticationRequired => page!("authentication-required"),
+            Self::AuthenticationFailed => page!("authentication-failed"),
+            Self::Transport => page!("transport"),
+            Self::Protocol => page!("protocol"),
         }
     }
 }
@@ -258,7 +292,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     /// Writes what a failed `unwrap` or a `main` that returns an error should show: kind, credential, message, the facts
-    /// that there are, and the causes. On one line but for what the message itself breaks.
+    /// that there are, the causes, and where to read on. On one line but for what the message itself breaks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
         f.write_str(inner.kind.as_str())?;
@@ -283,7 +317,8 @@ impl fmt::Debug for Error {
             write!(f, "; caused by: {error}")?;
             cause = error.source();
         }
-        Ok(())
+        f.write_str("; see ")?;
+        f.write_str(inner.kind.help())
     }
 }
 
@@ -325,6 +360,26 @@ mod tests {
             (Some(Duration::from_secs(3)), &["s".to_owned()][..], Some("{}"))
         );
         assert!(copy.source().is_some() && copy.advice() == "run it");
+    }
+
+    #[test]
+    fn every_kind_is_listed_once_and_in_its_order() {
+        let (_, declared) = include_str!("error.rs").split_once("pub enum ErrorKind {\n").unwrap();
+        let (declared, _) = declared.split_once("\n}").unwrap();
+        let names: Vec<&str> = declared.lines().filter_map(|line| line.trim().strip_suffix(',')).collect();
+        let listed: Vec<&str> = ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(names, listed);
+    }
+
+    #[test]
+    fn debug_ends_with_where_to_read_on_and_display_does_not() {
+        for kind in ErrorKind::ALL {
+            let error = Error::new(*kind, "no").with_source(fmt::Error);
+            let expected = format!("{}: no; caused by: {}; see {}", kind.as_str(), fmt::Error, kind.help());
+            assert_eq!(format!("{error:?}"), expected);
+            assert_eq!(error.to_string(), "no");
+        }
+        assert_eq!(ErrorKind::CredentialUnavailable.help(), "docs/TROUBLESHOOTING.md#credential-unavailable");
     }
 
     #[test]

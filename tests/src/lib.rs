@@ -1,4 +1,5 @@
-//! What the workspace-wide tests share: captured logs, the search for secrets, and platforms with other variables.
+//! What the workspace-wide tests share: captured logs, the search for secrets, the texts of the code, and
+//! platforms with other variables.
 //!
 //! | test target | what it shows |
 //! |---|---|
@@ -8,6 +9,7 @@
 //! | `memory` | answers without end cost no memory |
 //! | `namespace` | IMDS at its real address, where that address is ours alone |
 //! | `tools` | what the tools of developers print, replayed, and how their processes end |
+//! | `troubleshooting` | docs/TROUBLESHOOTING.md quotes messages that the code has, and is where errors say |
 //! | `real` | software that no one here wrote; `cargo xtask real` installs it |
 //! | `tools` | what the tools of developers print, and programs that stand in for them: how they are run, and how they end |
 #![forbid(unsafe_code)]
@@ -17,10 +19,12 @@ use std::{fs::File, io::Write as _, path::PathBuf};
 
 mod env;
 mod leaks;
+mod literals;
 mod logs;
 
 pub use env::{Variables, platform_of};
 pub use leaks::{find_secret, shown};
+pub use literals::literals;
 pub use logs::Logs;
 
 /// The built command `identity`, if it is built.

@@ -21,7 +21,8 @@
 //! callers wait. Clones are one pointer wide and share all of that. Libraries take `Arc<dyn TokenCredential>`.
 //!
 //! When there is no token, [`Error::kind`] says what can be done about it, and the message names what failed, what was
-//! expected, and what to do.
+//! expected, and what to do. [`ErrorKind::help`] links to more: messages of each kind, their causes and remedies, which are
+//! in [`troubleshooting`].
 //!
 //! # Without a cloud
 //!
@@ -199,6 +200,12 @@ pub use identity_workload::{
 };
 #[cfg(feature = "workload")]
 pub use identity_workload::{WorkloadIdentityCredential, WorkloadIdentityCredentialBuilder};
+
+// For rustdoc only: no program has it. Like the README it lies outside of this package, and has to be copied into one that is
+// to be published.
+#[cfg(doc)]
+#[doc = include_str!("../../../docs/TROUBLESHOOTING.md")]
+pub mod troubleshooting {}
 
 /// Compiles the examples of the README with the tests.
 #[cfg(all(doctest, feature = "full"))]

@@ -5,7 +5,10 @@ use std::{error::Error as StdError, fmt::Write as _, process::ExitCode};
 use identity::{Error, ErrorKind};
 use serde_json::{Value, json};
 
-use crate::screen::{self, Paint};
+use crate::{
+    explain,
+    screen::{self, Paint},
+};
 
 /// For scripts: one object. Errors that an error consists of have the same shape.
 pub(crate) fn to_json(error: &Error) -> Value {
@@ -23,6 +26,7 @@ pub(crate) fn to_json(error: &Error) -> Value {
         "scopes": error.scopes(),
         "claims": error.claims(),
         "attempts": error.attempts().iter().map(to_json).collect::<Vec<_>>(),
+        "help": error.kind().help(),
     })
 }
 
@@ -62,6 +66,9 @@ pub(crate) fn to_text(error: &Error, paint: Paint) -> String {
         }
     }
     let _ = writeln!(out, "  {}", paint.dim(&all));
+    // Who has only this program has no page to look into.
+    let more = format!("read on by: {}", explain::command(error.kind()));
+    let _ = writeln!(out, "  {}", paint.dim(&more));
     out
 }
 
@@ -126,7 +133,8 @@ mod tests {
         assert_eq!(
             to_text(&refused(), Paint::NONE),
             "error: SomeCredential: no\\u{1b}[2J\n  caused by: the\\u{7} wire\n  \
-             AuthenticationFailed, HTTP 401, AADSTS7000215, correlation id c\\u{202e}, trace id t, try again in 1 min\n"
+             AuthenticationFailed, HTTP 401, AADSTS7000215, correlation id c\\u{202e}, trace id t, try again in 1 min\n  \
+             read on by: identity explain authentication-failed\n"
         );
     }
 
@@ -136,7 +144,8 @@ mod tests {
             .with_credential("SomeCredential");
         assert_eq!(
             to_text(&error, Paint::NONE),
-            "error: SomeCredential: refused; do this\n  it said: a; it said: b\n  AuthenticationFailed\n"
+            "error: SomeCredential: refused; do this\n  it said: a; it said: b\n  AuthenticationFailed\n  \
+             read on by: identity explain authentication-failed\n"
         );
     }
 
@@ -163,7 +172,7 @@ mod tests {
                 "\n  SomeCredential: AuthenticationFailed, HTTP 401, AADSTS7000215, correlation id c\\u{202e}"
             )
         );
-        assert!(text.ends_with("\n  CredentialUnavailable\n"));
+        assert!(text.ends_with("\n  CredentialUnavailable\n  read on by: identity explain credential-unavailable\n"));
         assert_eq!(text.matches(": again").count(), CAUSES);
     }
 
@@ -172,7 +181,9 @@ mod tests {
         let chain = Error::new(ErrorKind::CredentialUnavailable, "m").with_attempts(vec![refused()]);
         let object = to_json(&chain);
         assert_eq!((&object["kind"], &object["credential"]), (&json!("CredentialUnavailable"), &Value::Null));
+        assert_eq!(object["help"], "docs/TROUBLESHOOTING.md#credential-unavailable");
         let attempt = &object["attempts"][0];
+        assert_eq!(attempt["help"], "docs/TROUBLESHOOTING.md#authentication-failed");
         assert_eq!((&attempt["entra_codes"], &attempt["retry_after"]), (&json!([7_000_215]), &json!(90)));
         assert_eq!((&attempt["correlation_id"], &attempt["causes"]), (&json!("c\u{202e}"), &json!(["the\u{7} wire"])));
     }

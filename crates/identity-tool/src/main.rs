@@ -1,4 +1,4 @@
-//! The command `identity`: gets a token as a program would, says why not, and runs the emulator.
+//! The command `identity`: gets a token as a program would, says why not, explains failures, and runs the emulator.
 //!
 //! A thin shell over the crate `identity`. `identity --help` shows what it can do.
 //!
@@ -20,6 +20,7 @@ mod claims;
 mod cli;
 mod credentials;
 mod emulator;
+mod explain;
 mod failure;
 mod overlay;
 mod screen;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         match &cli.command {
             cli::Command::Token(args) => token::run(args).await,
             cli::Command::Emulator(args) => emulator::run(args).await,
+            cli::Command::Explain(args) => explain::run(args),
         }
     });
     // A name that is still being resolved, for an answer that nobody waits for, does not hold the end up.

@@ -58,7 +58,6 @@ fn is_dangerous(c: char) -> bool {
 pub(crate) struct Paint(bool);
 
 impl Paint {
-    #[cfg(test)]
     pub(crate) const NONE: Self = Self(false);
 
     /// For standard output.

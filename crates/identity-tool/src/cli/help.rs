@@ -6,6 +6,7 @@ Examples:
   identity token --scope https://storage.azure.com/.default --emulator
   identity token --scope https://storage.azure.com/.default \\
     --credential client-secret --emulator
+  identity explain credential-unavailable
   identity emulator --source app-service";
 
 /// Below `-h`; `concat!` takes no constants.
@@ -61,7 +62,7 @@ Examples:
 
 With `--output json` an error with one of the codes 2 to 7 is one JSON object
 on standard error: kind, message, credential, entra_codes, correlation_id,
-trace_id, attempts and more. With --verbose, lines of the log come before it."
+trace_id, attempts, help and more. With --verbose, lines of the log come before it."
 );
 
 pub(super) const EMULATOR: &str = "\

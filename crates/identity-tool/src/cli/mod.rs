@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod emulator;
+mod explain;
 mod flags;
 mod help;
 mod names;
@@ -12,6 +13,7 @@ mod values;
 
 pub(crate) use self::{
     emulator::{EmulatorArgs, EmulatorOutput, Stand},
+    explain::ExplainArgs,
     flags::parse,
     names::{Credential, Output, RootsName},
     token::{TokenArgs, TransportArgs},
@@ -29,10 +31,13 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Token(Box<TokenArgs>),
     Emulator(Box<EmulatorArgs>),
+    Explain(ExplainArgs),
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::CommandFactory as _;
 
     use super::*;
@@ -40,5 +45,19 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_of_the_page_on_troubleshooting_are_ours() {
+        let page = include_str!("../../../../docs/TROUBLESHOOTING.md");
+        let mut count = 0;
+        for block in page.split("\n```").skip(1).step_by(2) {
+            for command in block.lines().filter(|line| line.starts_with("identity ")) {
+                count += 1;
+                let words = command.split(' ').map(OsString::from);
+                assert!(parse(words).is_ok(), "{command}");
+            }
+        }
+        assert!(count >= 3, "{count}");
     }
 }

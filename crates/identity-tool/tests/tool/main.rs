@@ -17,6 +17,7 @@ use identity_emulator::{Answer, Emulator, Source};
 
 mod emulate;
 mod entra;
+mod explain;
 mod failures;
 mod proofs;
 mod tokens;

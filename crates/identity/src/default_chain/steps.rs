@@ -4,7 +4,7 @@ use identity_core::Env;
 
 use super::link::{ChainLink, VARIABLE, Wish};
 
-/// The steps, the likeliest first.
+/// The steps, the likeliest first; at least one.
 pub(super) fn steps(env: &dyn Env, wish: Wish, is_in: impl Fn(ChainLink) -> bool) -> Vec<String> {
     let is_set = |name: &str| env.var_os(name).is_some_and(|value| !value.is_empty());
     let mut steps: Vec<&str> =
@@ -22,6 +22,7 @@ pub(super) fn steps(env: &dyn Env, wish: Wish, is_in: impl Fn(ChainLink) -> bool
     if wish != Wish::Nothing {
         steps.push(format!("unset {VARIABLE} to have all credentials tried"));
     }
+    steps.push(DIAGNOSE.to_owned());
     steps
 }
 
@@ -72,6 +73,8 @@ const EVERYWHERE: [(ChainLink, &str); 3] = [
 
 const ON_AZURE: &str = "on Azure: give the machine or service a managed identity";
 
+const DIAGNOSE: &str = "see what each of them finds: run `identity diagnose`";
+
 #[cfg(test)]
 mod tests {
     use identity_core::fakes::FakeEnv;
@@ -99,9 +102,9 @@ mod tests {
     fn no_step_is_for_what_is_left_out_nor_told_twice() {
         let env = FakeEnv::new(&[("WEBSITE_SITE_NAME", "a"), ("FUNCTIONS_WORKER_RUNTIME", "b"), ("TF_BUILD", "c")]);
         let all = steps(&env, Wish::Prod, ChainLink::is_deployed);
-        assert_eq!(all.len(), 3, "{all:#?}");
+        assert_eq!(all.len(), 4, "{all:#?}");
         assert!(all[0].contains("webapp") && all[1].contains("AZURE_CLIENT_SECRET"));
         assert!(all[2].contains("unset AZURE_TOKEN_CREDENTIALS"));
-        assert_eq!(steps(&env, Wish::Nothing, |link| link == ChainLink::Broker), Vec::<String>::new());
+        assert_eq!(steps(&env, Wish::Nothing, |link| link == ChainLink::Broker), [DIAGNOSE]);
     }
 }

@@ -100,7 +100,8 @@ BrokerCredential: not available in this version, which does not ask the broker o
 what to do, the likeliest first:
 1. on a developer's machine: install the Azure CLI, https://aka.ms/azure-cli tells how, and run `az login`
 2. for an application of its own: set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or AZURE_CLIENT_CERTIFICATE_PATH
-3. on Azure: give the machine or service a managed identity";
+3. on Azure: give the machine or service a managed identity
+4. see what each of them finds: run `identity diagnose`";
     assert_eq!(error.to_string(), expected);
     assert_eq!((error.kind(), error.credential()), (ErrorKind::CredentialUnavailable, "DefaultAzureCredential"));
     let tried: Vec<&str> = error.attempts().iter().map(Error::credential).collect();
@@ -123,7 +124,7 @@ fn what_is_nearest_to_a_token_comes_first() {
         "1. set AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH as well, for of EnvironmentCredential there is";
     assert!(steps[0].starts_with(start), "{}", steps[0]);
     assert_eq!(steps[1], "2. run `az login`");
-    assert_eq!(steps.len(), 5);
+    assert_eq!(steps.len(), 6);
     assert_eq!(error.attempts()[5].advice(), "run `az login`");
 }
 

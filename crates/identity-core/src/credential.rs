@@ -2,6 +2,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -13,7 +14,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Something that can get tokens.
 ///
 /// Every credential of this project implements it, and so can yours. It is object-safe: libraries take
-/// `Arc<dyn TokenCredential>` or `&dyn TokenCredential`.
+/// `Arc<dyn TokenCredential>` or `&dyn TokenCredential`. References, `Arc`s and `Box`es of credentials are credentials.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -51,6 +52,42 @@ pub trait TokenCredential: fmt::Debug + Send + Sync {
 
     /// The credential's name in logs, errors and reports of chains, such as `"ManagedIdentityCredential"`.
     fn name(&self) -> &'static str;
+}
+
+impl<C: TokenCredential + ?Sized> TokenCredential for &C {
+    #[inline]
+    fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
+        (**self).get_token(scopes, options)
+    }
+
+    #[inline]
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+}
+
+impl<C: TokenCredential + ?Sized> TokenCredential for Arc<C> {
+    #[inline]
+    fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
+        (**self).get_token(scopes, options)
+    }
+
+    #[inline]
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+}
+
+impl<C: TokenCredential + ?Sized> TokenCredential for Box<C> {
+    #[inline]
+    fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
+        (**self).get_token(scopes, options)
+    }
+
+    #[inline]
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
 }
 
 /// What [`TokenCredential::get_token`] returns: a token that is there, or one that is on its way.
@@ -121,5 +158,50 @@ impl fmt::Debug for TokenFuture<'_> {
             State::Pending(_) => "TokenFuture(pending)",
             State::Taken => "TokenFuture(done)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::ErrorKind;
+
+    /// Says in a failure what it was asked for.
+    #[derive(Debug)]
+    struct Echo;
+
+    impl TokenCredential for Echo {
+        fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
+            let tenant = options.and_then(TokenRequestOptions::tenant_id).unwrap_or_default();
+            TokenFuture::ready(Err(Error::new(ErrorKind::Protocol, format!("{scopes:?} {tenant}"))))
+        }
+        fn name(&self) -> &'static str {
+            "Echo"
+        }
+    }
+
+    #[test]
+    fn what_points_at_a_credential_is_that_credential() {
+        fn ask(credential: impl TokenCredential) -> String {
+            assert_eq!(credential.name(), "Echo");
+            let options = TokenRequestOptions::new().with_tenant_id("tenant");
+            let failure = credential.get_token(&["a", "b"], Some(&options)).try_ready().unwrap().unwrap_err();
+            failure.to_string()
+        }
+        let shared: Arc<dyn TokenCredential> = Arc::new(Echo);
+        let boxed: Box<dyn TokenCredential> = Box::new(Echo);
+        for told in [ask(Echo), ask(&Echo), ask(&*shared), ask(&shared), ask(Arc::clone(&shared)), ask(boxed)] {
+            assert_eq!(told, r#"["a", "b"] tenant"#);
+        }
+    }
+
+    #[test]
+    fn a_future_that_is_done_is_pending_for_ever_and_does_not_panic() {
+        let mut future = Echo.get_token(&["a"], None);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut future).poll(&mut context).is_ready());
+        assert!(Pin::new(&mut future).poll(&mut context).is_pending());
     }
 }

@@ -15,6 +15,7 @@ use std::{
 };
 
 use identity::{DefaultAzureCredential, EnvironmentCredential, get_bearer_token_provider};
+use identity_blocking::BlockingCredential;
 use identity_cache::{Ask, CacheOptions, Fetch, Fetched, Lookup, TokenCache};
 use identity_certificate::{CertificateCredential, ClientCertificate};
 use identity_chain::ChainedTokenCredential;
@@ -200,6 +201,7 @@ fn printed() -> Vec<(&'static str, String)> {
     let chain = ChainedTokenCredential::new(links()).unwrap();
     gives_canary(&chain);
     show("chain::ChainedTokenCredential", &chain);
+    show("blocking::BlockingCredential", &BlockingCredential::new(chain));
 
     let builder = EnvironmentCredential::builder().authority(format!("https://ada:{CANARY}@contoso.example"));
     show("identity::EnvironmentCredentialBuilder", &builder);

@@ -24,6 +24,22 @@
 //! expected, and what to do. [`ErrorKind::help`] links to more: messages of each kind, their causes and remedies, which are
 //! in [`troubleshooting`].
 //!
+//! # Without async
+//!
+//! The feature `blocking` makes of any credential one that is called and answers, from any thread:
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "blocking", feature = "msi"))]
+//! # fn example() -> identity::Result<()> {
+//! use identity::{ManagedIdentityCredential, blocking::BlockingCredential};
+//!
+//! let credential = BlockingCredential::new(ManagedIdentityCredential::builder().build()?);
+//! let token = credential.get_token(&["https://storage.azure.com/.default"], None)?;
+//! assert!(token.authorization().starts_with("Bearer "));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Without a cloud
 //!
 //! The crate `identity-emulator` stands in for Azure, in a test as in this example:
@@ -94,6 +110,7 @@
 //! | `username-password` | `UsernamePasswordCredential`, deprecated: it cannot do more than one factor | 97 KB, 2 crates |
 //! | `certificate-encrypted` | private keys with a password | 31 KB, 9 crates |
 //! | `certificate-pkcs12` | PKCS#12 files; brings `certificate-encrypted` | 18 KB, 1 crate |
+//! | `blocking` | `blocking::BlockingCredential`: calls without async, for any credential | 20 KB, and one thread once it is called |
 //! | `tls-native-roots` | `https` servers are trusted by the system's roots, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` in their place | 2 crates |
 //! | `tls-webpki-roots` | Mozilla's roots, compiled in: `TransportOptions::new().roots(Roots::Webpki)` | 70 KB |
 //! | `proxy` | proxies for Entra ID, by `HTTPS_PROXY` and `NO_PROXY` or by `TransportOptions`; Basic authentication only | 12 KB |
@@ -132,6 +149,8 @@ pub use identity_core::{
     Runtime, RuntimeId, Secret, Task, TokenCredential, TokenFuture, TokenRequestOptions, http,
 };
 
+#[cfg(feature = "blocking")]
+pub use identity_blocking as blocking;
 #[cfg(feature = "certificate")]
 pub use identity_certificate::{
     CertificateCredential, CertificateCredentialBuilder, ClientCertificate, ClientCertificateBuilder, Signer,

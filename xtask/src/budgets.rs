@@ -49,6 +49,9 @@ pub(crate) struct Counts {
     /// The same of a credential that runs a tool.
     pub(crate) azure_cli_cached_instructions: u64,
     pub(crate) azure_cli_cached_allocations: u64,
+    /// The same of a managed identity, without async.
+    pub(crate) blocking_cached_instructions: u64,
+    pub(crate) blocking_cached_allocations: u64,
     /// Instructions of a cold process with one token, as a multiple of the floor's.
     pub(crate) cold_start_ratio: f64,
     /// The same of a process with a client secret, over TLS, with the system's roots.

@@ -22,6 +22,8 @@ pub(crate) fn run(workspace: &Workspace, programs: &Programs, table: &mut Table,
     cached(&Cached { of: ", client secret", which: &["client-secret"], allowed }, programs, table, report);
     let allowed = (counts.azure_cli_cached_instructions, counts.azure_cli_cached_allocations);
     cached(&Cached { of: ", az", which: &[], allowed }, programs, table, report);
+    let allowed = (counts.blocking_cached_instructions, counts.blocking_cached_allocations);
+    cached(&Cached { of: ", blocking", which: &["blocking"], allowed }, programs, table, report);
     cold_start(Service::AppService, workspace, programs, table, report);
     cold_start(Service::Entra, workspace, programs, table, report);
     for (endpoint, allowed) in [
@@ -74,9 +76,10 @@ struct Cached<'a> {
 /// What a call costs that finds its token in memory.
 fn cached(what: &Cached<'_>, programs: &Programs, table: &mut Table, report: &mut Report) {
     let Cached { of, which, allowed: (instructions, allocations) } = what;
-    // The peer remembers no token of a tool.
     let is_tool = which.is_empty();
-    let peer = programs.peer.as_ref().filter(|_| !is_tool).map(|peer| &peer.cached);
+    // The peer remembers no token of a tool, and has no calls without async.
+    let has_peer = !is_tool && *which != ["blocking"];
+    let peer = programs.peer.as_ref().filter(|_| has_peer).map(|peer| &peer.cached);
     let ours = if is_tool { &programs.cli } else { &programs.ours.cached };
     report.step(&format!("cached get_token{of}: instructions"), RERUN, || {
         let per_call = |program: &PathBuf| valgrind::instructions_per_call(program, which);

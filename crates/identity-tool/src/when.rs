@@ -21,6 +21,20 @@ pub(crate) fn seconds(time: SystemTime) -> u64 {
 
 /// `2026-11-23 06:02:50 UTC`; `None` after the year 9999.
 pub(crate) fn utc(seconds: u64) -> Option<String> {
+    let (date, time) = date_and_time(seconds)?;
+    Some(format!("{date} {time} UTC"))
+}
+
+/// `2026-11-23T06:02:50Z`; `None` after the year 9999.
+///
+/// Source: RFC 3339, section 5.6.
+pub(crate) fn rfc3339(seconds: u64) -> Option<String> {
+    let (date, time) = date_and_time(seconds)?;
+    Some(format!("{date}T{time}Z"))
+}
+
+/// `2026-11-23` and `06:02:50`.
+fn date_and_time(seconds: u64) -> Option<(String, String)> {
     if seconds >= YEAR_10000 {
         return None;
     }
@@ -40,7 +54,7 @@ pub(crate) fn utc(seconds: u64) -> Option<String> {
         month += 1;
     }
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    Some(format!("{year}-{month:02}-{:02} {hour:02}:{minute:02}:{second:02} UTC", days + 1))
+    Some((format!("{year}-{month:02}-{:02}", days + 1), format!("{hour:02}:{minute:02}:{second:02}")))
 }
 
 /// The two largest units: `42 s`, `59 min`, `23 h 59 min`, `3 d 4 h`.
@@ -77,6 +91,8 @@ mod tests {
             assert_eq!(utc(seconds).as_deref(), Some(expected));
         }
         assert_eq!((utc(YEAR_10000), utc(u64::MAX)), (None, None));
+        assert_eq!(rfc3339(951_782_400).as_deref(), Some("2000-02-29T00:00:00Z"));
+        assert_eq!(rfc3339(YEAR_10000), None);
     }
 
     #[test]

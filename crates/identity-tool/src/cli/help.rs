@@ -52,6 +52,12 @@ Examples:
   Call a service:
     identity token -o header --scope https://vault.azure.net/.default |
       curl -H @- https://NAME.vault.azure.net/...
+  Let kubectl sign in with the identity of this machine; the scope is AKS:
+    kubectl config set-credentials machine --exec-interactive-mode=Never \\
+      --exec-api-version=client.authentication.k8s.io/v1 \\
+      --exec-command=identity --exec-arg=token --exec-arg=--output=kubectl \\
+      --exec-arg=--credential=managed-identity \\
+      --exec-arg=--scope=6dae42f8-4368-4678-94ff-3960e28e3630/.default
   Why is there no token?
     identity token --verbose --credential managed-identity --client-id ID \\
       --scope https://storage.azure.com/.default
@@ -62,7 +68,12 @@ Examples:
 
 With `--output json` an error with one of the codes 2 to 7 is one JSON object
 on standard error: kind, message, credential, entra_codes, correlation_id,
-trace_id, attempts, help and more. With --verbose, lines of the log come before it."
+trace_id, attempts, help and more. With --verbose, lines of the log come before it.
+
+With `--output kubectl` the variable KUBERNETES_EXEC_INFO, which clients of
+Kubernetes set, says which apiVersion to answer with: client.authentication.k8s.io
+v1 or v1beta1, and v1 if it is not set. The time of expiry in the answer is 5
+minutes before the token's, or half of what is left of a life below 10 minutes."
 );
 
 pub(super) const EMULATOR: &str = "\

@@ -67,6 +67,8 @@ pub(crate) enum Output {
     Token,
     /// A header line, such as `curl -H @-` reads: `Authorization: Bearer ...`
     Header,
+    /// What kubectl and other clients of Kubernetes read from an exec plugin: an ExecCredential
+    Kubectl,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

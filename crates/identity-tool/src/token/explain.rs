@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 use identity::{Env, Error, ErrorKind};
 
 use crate::{
-    cli::{Cli, Credential, TokenArgs},
+    cli::{Cli, Credential, Output, TokenArgs},
     credentials, failure,
     screen::{self, Paint},
     sources,
@@ -38,7 +38,9 @@ pub(super) fn explain(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>
     if args.emulator.emulator && error.http_status().is_some() {
         out.push_str("\nby the emulator, which knows nothing of the real world\n");
     }
-    let could_be_emulated = !args.emulator.emulator && !args.credential.is_tool();
+    // A cluster takes nothing from an emulator, and its clients say all of this several times.
+    let is_for_people = args.output != Output::Kubectl;
+    let could_be_emulated = is_for_people && !args.emulator.emulator && !args.credential.is_tool();
     if (is_absent || credentials::is_incomplete(error)) && could_be_emulated {
         let _ =
             write!(out, "\n{}\n  {}\n", paint.bold("to try it on a machine that has no identity"), with_emulator(args));

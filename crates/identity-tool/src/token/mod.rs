@@ -14,9 +14,10 @@ use crate::{
 };
 
 mod explain;
+mod kubectl;
 mod show;
 
-use self::explain::Asked;
+use self::{explain::Asked, kubectl::ApiVersion};
 
 pub(crate) async fn run(args: &TokenArgs) -> io::Result<ExitCode> {
     if args.verbose {
@@ -37,6 +38,15 @@ pub(crate) async fn run(args: &TokenArgs) -> io::Result<ExitCode> {
 }
 
 async fn tell(args: &TokenArgs, world: &World) -> io::Result<ExitCode> {
+    // Before anybody is asked for a token that could not be handed over. It is the caller's variable, also with --emulator.
+    let version = match args.output {
+        Output::Kubectl => ApiVersion::asked(identity::platform().env().as_ref()),
+        _ => Ok(ApiVersion::V1),
+    };
+    let version = match version {
+        Ok(version) => version,
+        Err(error) => return Ok(refuse(args, &error, None)),
+    };
     let platform = match world.platform(args) {
         Ok(platform) => platform,
         Err(error) => return Ok(refuse(args, &error, None)),
@@ -47,7 +57,7 @@ async fn tell(args: &TokenArgs, world: &World) -> io::Result<ExitCode> {
     };
     match get(args, &built).await {
         Ok(token) => {
-            screen::print(&show::show(args, &token))?;
+            screen::print(&show::show(args, &token, version))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {

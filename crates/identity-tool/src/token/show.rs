@@ -5,6 +5,7 @@ use std::{fmt::Write as _, time::SystemTime};
 use identity::AccessToken;
 use serde_json::{Map, Value, json};
 
+use super::kubectl::{self, ApiVersion};
 use crate::{
     claims,
     cli::{Output, TokenArgs},
@@ -12,10 +13,15 @@ use crate::{
     when,
 };
 
-pub(super) fn show(args: &TokenArgs, token: &AccessToken) -> String {
+/// The version is for [`Output::Kubectl`].
+pub(super) fn show(args: &TokenArgs, token: &AccessToken, version: ApiVersion) -> String {
     match args.output {
         Output::Token => format!("{}\n", token.secret()),
         Output::Header => format!("Authorization: {}\n", token.authorization()),
+        Output::Kubectl => {
+            let credential = kubectl::credential(version, token, SystemTime::now());
+            screen::escape_json(&credential.to_string()) + "\n"
+        }
         Output::Json => screen::escape_json(&to_json(token, args.emulator.emulator).to_string()) + "\n",
         Output::Text => to_text(token, args.emulator.emulator, SystemTime::now(), Paint::stdout()),
     }

@@ -19,6 +19,7 @@ mod emulate;
 mod entra;
 mod explain;
 mod failures;
+mod kubectl;
 mod proofs;
 mod tokens;
 #[cfg(unix)]

@@ -35,7 +35,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test       every test: workspace, doctests, the model check of the cache, real components
-  real       only the real components: official SDKs in other languages, the Azure CLI, Azurite
+  real       only the real components: official SDKs in other languages, the Azure CLI, kubectl, Azurite
   lint       rustfmt, clippy per crate, rustdoc, the rules of tidy.rs
   features   every crate with no feature, each alone, pairs of transport and cache features, all
   deps       crate counts, forbidden crates, no C compiler: xtask/budgets.toml

@@ -1,4 +1,4 @@
-//! `cargo xtask real`: software that no one here wrote gets tokens from the emulator.
+//! `cargo xtask real`: software that no one here wrote gets tokens from the emulator, or takes ours.
 //!
 //! Installs what the lock files in tests/real name into target/real, and again only when they change.
 
@@ -24,12 +24,16 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
     }
     let mut python = PathBuf::new();
     let mut az = PathBuf::new();
+    let mut kubernetes = PathBuf::new();
     let mut modules = PathBuf::new();
     let installed = report.step("Python packages", "cargo xtask real", || {
         python = install_python(workspace)?;
         Ok(String::new())
     }) && report.step("Azure CLI", "cargo xtask real", || {
         az = install_az(workspace)?;
+        Ok(String::new())
+    }) && report.step("clients of Kubernetes", "cargo xtask real", || {
+        kubernetes = install_kubernetes(workspace)?;
         Ok(String::new())
     }) && report.step("npm packages", "cargo xtask real", || {
         modules = install_npm(workspace)?;
@@ -42,13 +46,15 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
         return;
     }
     let mut tests = Runner::find().binary("real");
-    for (name, path) in [("REAL_PYTHON", python), ("REAL_AZ", az), ("REAL_NODE_MODULES", modules)] {
+    for (name, path) in
+        [("REAL_PYTHON", python), ("REAL_AZ", az), ("REAL_KUBERNETES", kubernetes), ("REAL_NODE_MODULES", modules)]
+    {
         tests = tests.env(name, path);
     }
     for name in TRUST_VARIABLES {
         tests = tests.unset(name);
     }
-    test::step(report, "official SDKs, Azure CLI and Azurite", &tests);
+    test::step(report, "official SDKs, Azure CLI, kubectl and Azurite", &tests);
 }
 
 /// Python with the official SDK, and the folder of node's modules with it, installed.
@@ -66,6 +72,15 @@ fn install_python(workspace: &Workspace) -> Result<PathBuf> {
 /// The program `az`; half of its thousands of files are never loaded, so none is compiled ahead.
 fn install_az(workspace: &Workspace) -> Result<PathBuf> {
     Ok(environment(workspace, "az", &["--no-compile"])?.join("bin/az"))
+}
+
+/// The interpreter that has the client for Python, with kubectl beside it.
+fn install_kubernetes(workspace: &Workspace) -> Result<PathBuf> {
+    let python = environment(workspace, "kubernetes", &[])?.join("bin/python");
+    if !python.with_file_name("kubectl").exists() {
+        Cmd::new(&python).arg(workspace.root.join("tests/real/kubernetes/kubectl.py")).run()?;
+    }
+    Ok(python)
 }
 
 /// A Python environment of its own with the packages of one lock file.

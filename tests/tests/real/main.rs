@@ -1,7 +1,9 @@
-//! Software that no one here wrote, as it comes from its registry: official SDKs, the Azure CLI, an OpenID provider, Azurite.
+//! Software that no one here wrote, as it comes from its registry: official SDKs, the Azure CLI, an OpenID provider, Azurite,
+//! kubectl.
 //!
 //! `cargo xtask real` installs it and says where it is: `REAL_PYTHON` is an interpreter with the packages of
-//! `real/python`, `REAL_AZ` the program of the Azure CLI, `REAL_NODE_MODULES` the directory that `npm ci` filled from `real/js`.
+//! `real/python`, `REAL_AZ` the program of the Azure CLI, `REAL_KUBERNETES` an interpreter with the packages of `real/kubernetes` and
+//! kubectl beside it, `REAL_NODE_MODULES` the directory that `npm ci` filled from `real/js`.
 #![expect(clippy::disallowed_methods, reason = "starts programs and waits for them")]
 #![expect(
     clippy::expect_used,
@@ -17,6 +19,8 @@ mod az;
 mod azurite;
 mod entra;
 mod installed;
+#[cfg(unix)]
+mod kubernetes;
 mod oidc;
 mod oidc_users;
 #[cfg(target_os = "linux")]

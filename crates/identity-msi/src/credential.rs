@@ -80,6 +80,7 @@ pub struct ManagedIdentityCredentialBuilder {
     failure_memory: Option<Duration>,
     allow_remote: bool,
     trusts_authority: bool,
+    excludes_exchange: bool,
     #[cfg(feature = "workload")]
     authority: Option<String>,
 }
@@ -142,6 +143,14 @@ impl ManagedIdentityCredentialBuilder {
         self
     }
 
+    /// Passes token exchange over, whatever the variables say: Azure Arc or IMDS is asked in its place. For programs that leave
+    /// workload identity to another credential, or do not want it.
+    #[must_use]
+    pub fn exclude_token_exchange(mut self) -> Self {
+        self.excludes_exchange = true;
+        self
+    }
+
     /// Sets the authority of a token exchange in place of the variable `AZURE_AUTHORITY_HOST`; no other source has one.
     #[cfg(feature = "workload")]
     #[must_use]
@@ -198,6 +207,7 @@ impl ManagedIdentityCredentialBuilder {
 
     fn exchange_authority(&self) -> Authority {
         Authority {
+            is_excluded: self.excludes_exchange,
             is_trusted: self.trusts_authority,
             #[cfg(feature = "workload")]
             host: self.authority.clone(),

@@ -66,7 +66,10 @@ pub(crate) fn select(
     let env = platform.env().as_ref();
     let mut unused: Vec<&'static str> = VARIABLES.to_vec();
     unused.retain(|name| env.var_os(name).is_some_and(|value| !value.is_empty()));
-    let row = CHOICES.iter().find(|(variables, _)| variables.iter().all(|name| unused.contains(name)));
+    let is_excluded = |choice: &Choice| authority.is_excluded && matches!(choice, Choice::TokenExchange);
+    let row = CHOICES
+        .iter()
+        .find(|(variables, choice)| variables.iter().all(|name| unused.contains(name)) && !is_excluded(choice));
     match row {
         Some((used, _)) => unused.retain(|name| !used.contains(name)),
         // It says where IMDS is.

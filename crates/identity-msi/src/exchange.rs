@@ -5,8 +5,10 @@ pub(crate) use self::built_in::{Exchange, choose};
 #[cfg(not(feature = "workload"))]
 pub(crate) use self::lacking::{Exchange, choose};
 
-/// What the builder was told of the authority.
+/// What the builder was told of the exchange and its authority.
 pub(crate) struct Authority {
+    /// Whether there is to be no exchange.
+    pub(crate) is_excluded: bool,
     #[cfg_attr(not(feature = "workload"), expect(dead_code, reason = "there is no exchange"))]
     pub(crate) is_trusted: bool,
     /// In place of the variable.

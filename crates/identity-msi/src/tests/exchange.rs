@@ -68,6 +68,21 @@ fn a_client_id_of_the_builder_takes_the_place_of_the_variable() {
 }
 
 #[test]
+fn an_exchange_that_is_excluded_leaves_its_place_to_imds_and_to_nobody_else() {
+    let world = pod(&[], &[(200, TOKEN)]);
+    let credential = world.build(BUILDER().exclude_token_exchange()).unwrap();
+    assert_eq!(credential.source(), "IMDS");
+    world.get(&credential).unwrap();
+    assert!(world.transport.requests()[0].url.starts_with("http://169.254.169.254/"));
+    // Nothing of it matters then.
+    let world = pod(&[("AZURE_CLIENT_ID", ""), ("AZURE_AUTHORITY_HOST", "http://no")], &[]);
+    assert_eq!(world.build(BUILDER().exclude_token_exchange()).unwrap().source(), "IMDS");
+    let app_service = [("IDENTITY_ENDPOINT", "http://127.0.0.1:41741/msi/token"), ("IDENTITY_HEADER", "h")];
+    let world = pod(&app_service, &[]);
+    assert_eq!(world.build(BUILDER().exclude_token_exchange()).unwrap().source(), "App Service");
+}
+
+#[test]
 fn what_it_cannot_work_with_is_refused_when_it_is_built() {
     let (client, tenant, authority) = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST");
     for (builder, vars, says) in [

@@ -250,12 +250,22 @@ impl DefaultAzureCredentialBuilder {
         Ok(Ok(match link {
             ChainLink::Environment => self.environment(platform)?,
             ChainLink::WorkloadIdentity => self.workload_identity(platform),
-            ChainLink::ManagedIdentity => self.managed_identity(platform)?,
+            ChainLink::ManagedIdentity => {
+                self.managed_identity(platform, self.is_in(ChainLink::WorkloadIdentity, wish))?
+            }
             ChainLink::AzureCli | ChainLink::AzurePowerShell | ChainLink::AzureDeveloperCli => {
                 self.tool(link, platform)?
             }
             _ => Arc::new(Absent::not_yet(link)),
         }))
+    }
+
+    /// Whether a place is tried, by whatever credential.
+    fn is_in(&self, link: ChainLink, wish: Wish) -> bool {
+        match self.told.iter().find(|(told, _)| *told == link) {
+            Some((_, told)) => !matches!(told, Told::Excluded),
+            None => wish.excludes(link).is_none(),
+        }
     }
 
     #[cfg(feature = "environment")]
@@ -287,9 +297,15 @@ impl DefaultAzureCredentialBuilder {
         }
     }
 
+    /// `with_exchange` if workload identity is tried, too: whoever leaves that out means the exchange of its token as well.
+    ///
+    /// Source: azure-identity 1.27.0, `_credentials/default.py` (`_exclude_workload_identity_credential`).
     #[cfg(feature = "msi")]
-    fn managed_identity(&self, platform: &Platform) -> Result<Arc<dyn TokenCredential>> {
+    fn managed_identity(&self, platform: &Platform, with_exchange: bool) -> Result<Arc<dyn TokenCredential>> {
         let mut builder = identity_msi::ManagedIdentityCredential::builder();
+        if !with_exchange {
+            builder = builder.exclude_token_exchange();
+        }
         // A source may be the exchange of a token.
         #[cfg(feature = "workload")]
         {
@@ -401,7 +417,7 @@ impl DefaultAzureCredentialBuilder {
         clippy::unused_self,
         reason = "the signature of the build that has the feature"
     )]
-    fn managed_identity(&self, platform: &Platform) -> Result<Arc<dyn TokenCredential>> {
+    fn managed_identity(&self, platform: &Platform, _: bool) -> Result<Arc<dyn TokenCredential>> {
         let names = ["IDENTITY_ENDPOINT", "MSI_ENDPOINT"];
         let set = names.into_iter().filter(|name| is_set(platform, name)).collect::<Vec<_>>();
         Ok(Arc::new(Absent::not_compiled_in(ChainLink::ManagedIdentity, "msi", &set)))

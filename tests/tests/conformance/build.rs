@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
+use identity::DefaultAzureCredential;
 use identity_certificate::CertificateCredential;
 use identity_confidential::{ClientAssertionCredential, ClientSecretCredential, OnBehalfOfClient};
 use identity_core::{Platform, Result, TokenCredential};
@@ -9,13 +10,14 @@ use identity_msi::ManagedIdentityCredential;
 use identity_workload::{AzurePipelinesCredential, GithubActionsCredential, WorkloadIdentityCredential};
 
 use crate::{
+    build_default::{build_chain, build_environment},
     build_users::{assertions, build_for_users},
     case::{Builder, Folder},
 };
 
 pub(crate) struct Built {
     pub(crate) who: Who,
-    /// What `source()` says, where there is one.
+    /// What `source()` or `chosen()` says, where there is one.
     pub(crate) source: &'static str,
 }
 
@@ -25,6 +27,7 @@ pub(crate) enum Who {
     One(Arc<dyn TokenCredential>),
     /// Makes a credential for each user.
     Many(OnBehalfOfClient),
+    Chain(DefaultAzureCredential),
 }
 
 /// Tells a builder what all credentials of a token endpoint can be told.
@@ -157,6 +160,8 @@ pub(crate) fn build(folder: &Folder, platform: &Platform, visible: &mut String) 
             show(&builder);
             Arc::new(builder.build_with(platform)?)
         }
+        "environment" => return build_environment(told, platform, visible),
+        "default" => return Ok(Built { who: Who::Chain(build_chain(told, platform, visible)?), source: "" }),
         name => return Ok(Built { who: build_for_users(name, folder, platform, visible)?, source: "" }),
     };
     Ok(Built { who: Who::One(credential), source: "" })

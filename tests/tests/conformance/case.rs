@@ -6,6 +6,8 @@ use identity_emulator::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use crate::tools::{Ran, Tools};
+
 /// A folder, read.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
@@ -13,6 +15,7 @@ pub(crate) struct Folder {
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) replies: Vec<Reply>,
     pub(crate) files: BTreeMap<String, Vec<u8>>,
+    pub(crate) tools: Tools,
 }
 
 /// `case.json`.
@@ -26,10 +29,15 @@ pub(crate) struct Case {
     pub(crate) credential: Builder,
     /// The failure of `build`; none if it succeeds.
     pub(crate) build: Option<Failure>,
-    /// What `source()` says.
+    /// What `source()` says, or of an environment what `chosen()` says.
     pub(crate) chosen: Option<String>,
+    /// The places of a default chain that nobody is in, and a fragment of why; not looked at if absent.
+    pub(crate) left_out: Option<BTreeMap<String, String>>,
     #[serde(default)]
     pub(crate) calls: Vec<Call>,
+    /// The tools that were run, in their order.
+    #[serde(default)]
+    pub(crate) runs: Vec<Ran>,
     /// Everything that was sent, in its order.
     #[serde(default)]
     pub(crate) requests: Vec<Asked>,
@@ -63,7 +71,7 @@ pub(crate) struct Case {
 }
 
 /// Which credential, and its options by the names of their setters.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Builder {
     /// `managed-identity` if absent.
@@ -99,6 +107,16 @@ pub(crate) struct Builder {
     pub(crate) redirect_uri: Option<String>,
     pub(crate) code_verifier: Option<String>,
     pub(crate) username: Option<String>,
+    /// Places of a default chain, by the names of their credentials.
+    pub(crate) exclude: Vec<String>,
+    pub(crate) include: Vec<String>,
+    pub(crate) managed_identity_client_id: Option<String>,
+    pub(crate) system_assigned_managed_identity: bool,
+    pub(crate) workload_identity_client_id: Option<String>,
+    pub(crate) workload_identity_tenant_id: Option<String>,
+    pub(crate) process_timeout_secs: Option<f64>,
+    pub(crate) require_envvar: bool,
+    pub(crate) retry_sources: bool,
 }
 
 /// Files that become others: path to text, or to nothing if the file goes.
@@ -136,6 +154,8 @@ pub(crate) struct Call {
     pub(crate) takes_secs: f64,
     pub(crate) token: Option<Token>,
     pub(crate) failure: Option<Failure>,
+    /// Who a default chain stays with from then on.
+    pub(crate) winner: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -146,6 +166,8 @@ pub(crate) struct Token {
     pub(crate) expires_at_secs: f64,
     /// Seconds from the start; not looked at if absent.
     pub(crate) refresh_at_secs: Option<f64>,
+    /// The name of the credential that got it; not looked at if absent.
+    pub(crate) credential: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -169,6 +191,9 @@ pub(crate) struct Failure {
     pub(crate) scopes: Vec<String>,
     /// What `www_authenticate` makes of it, empty for none; not looked at if absent.
     pub(crate) www_authenticate: Option<String>,
+    /// Which credentials a chain tried, in their order, and the kind of each failure.
+    #[serde(default)]
+    pub(crate) attempts: Vec<(String, String)>,
 }
 
 /// A request as it must have been sent.
@@ -243,10 +268,11 @@ impl Folder {
                 reply.text = Some(text);
             }
         }
-        Ok(Self { case, env: optional(&folder.join("env.json"))?, replies, files })
+        let (env, tools) = (optional(&folder.join("env.json"))?, optional(&folder.join("processes.json"))?);
+        Ok(Self { case, env, replies, files, tools })
     }
 
-    /// What must show nowhere: secrets of variables and options, what is in files, tokens in answers.
+    /// What must show nowhere: secrets of variables and options, what is in files, tokens in answers and of tools.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let Builder { client_secret, assertions, password, system_access_token, .. } = &self.case.credential;
         let Builder { user_assertion, code, code_verifier, .. } = &self.case.credential;
@@ -265,7 +291,10 @@ impl Folder {
         let given = self.replies.iter().filter_map(|reply| reply.json.as_ref());
         let tokens = given.flat_map(|json| TOKEN_FIELDS.iter().filter_map(|name| json.get(name)?.as_str()));
         let all = told.chain(variables.map(|(_, value)| value.clone())).chain(files).chain(tokens.map(str::to_owned));
-        let all = all.chain(self.case.secrets.iter().cloned()).filter(|secret| !secret.starts_with("error:"));
+        let all = all
+            .chain(self.tools.secrets())
+            .chain(self.case.secrets.iter().cloned())
+            .filter(|secret| !secret.starts_with("error:"));
         all.map(|secret| secret.trim().to_owned()).filter(|secret| secret.len() >= 4).collect()
     }
 }
@@ -290,8 +319,15 @@ pub(crate) fn with_test_key(text: &str) -> String {
 }
 
 /// Variables that hold a secret.
-const SECRET_VARIABLES: [&str; 4] =
-    ["IDENTITY_HEADER", "MSI_SECRET", "SYSTEM_ACCESSTOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
+const SECRET_VARIABLES: [&str; 7] = [
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_PASSWORD",
+    "IDENTITY_HEADER",
+    "MSI_SECRET",
+    "SYSTEM_ACCESSTOKEN",
+];
 /// Fields of answers that hold a token.
 const TOKEN_FIELDS: [&str; 4] = ["access_token", "oidcToken", "refresh_token", "value"];
 
@@ -336,6 +372,6 @@ fn get() -> String {
     "GET".to_owned()
 }
 
-fn at_once() -> Vec<f64> {
+pub(crate) fn at_once() -> Vec<f64> {
     vec![0.0]
 }

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use identity::{ChainLink, DefaultAzureCredential};
 use identity_core::{
     AccessToken, CallContext, Clock as _, Error, Result as TokenResult, TokenCredential, TokenRequestOptions,
     fakes::join_all,
@@ -17,6 +18,7 @@ use crate::{
     bodies::{compare_form, compare_xml},
     build::{Who, build},
     case::{Asked, Call, Failure, Folder},
+    tools::compare_runs,
     world::{World, change},
 };
 
@@ -27,6 +29,7 @@ pub(crate) fn run(folder: &Folder) -> Result<(), String> {
     let (result, logs) = Logs::of(|| calls(folder, &world, &mut visible));
     result?;
     compare_requests(&folder.case.requests, &world.asked())?;
+    compare_runs(&folder.case.runs, &world.stage.ran())?;
     let mut reads: Vec<String> = world.env.reads().iter().map(|path| path.display().to_string()).collect();
     if folder.case.rereads {
         let mut seen = BTreeSet::new();
@@ -38,6 +41,10 @@ pub(crate) fn run(folder: &Folder) -> Result<(), String> {
     match world.left() {
         (0, 0) => {}
         (left, surplus) => return Err(format!("{left} answers were not asked for, {surplus} requests had none")),
+    }
+    match world.stage.left() {
+        (0, 0) => {}
+        (left, surplus) => return Err(format!("{left} runs did not happen, {surplus} were not foreseen")),
     }
     if let Some(missing) = folder.case.logs.iter().find(|fragment| !logs.contains(*fragment)) {
         return Err(format!("the log lacks {missing:?}:\n{logs}"));
@@ -86,6 +93,9 @@ fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), Str
             if case.chosen.as_deref().is_some_and(|chosen| chosen != built.source) {
                 return Err(format!("chose {}, expected {:?}", built.source, case.chosen));
             }
+            if let (Who::Chain(chain), Some(expected)) = (&built.who, &case.left_out) {
+                compare_left_out(expected, chain)?;
+            }
             built.who
         }
         (Err(error), Some(expected)) => {
@@ -106,6 +116,7 @@ fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), Str
         let (start, reads) = (world.clock.elapsed(), world.env.reads().len());
         let results = match (&who, &call.user_assertion) {
             (Who::One(credential), None) => get(world, credential.as_ref(), call, visible),
+            (Who::Chain(chain), None) => get(world, chain, call, visible),
             (Who::Many(client), Some(assertion)) => match client.credential(assertion.as_str()) {
                 Ok(credential) => get(world, &credential, call, visible),
                 Err(error) => vec![Err(error)],
@@ -118,6 +129,13 @@ fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), Str
         results.iter().filter_map(|result| result.as_ref().err()).for_each(|error| visible.push_str(&shown(error)));
         let in_call = |problem: String| format!("call {number}: {problem}");
         results.iter().try_for_each(|result| compare(call, world.start, result)).map_err(in_call)?;
+        let winner = match &who {
+            Who::Chain(chain) => chain.winner().map(ChainLink::name),
+            _ => None,
+        };
+        if winner != call.winner.as_deref() {
+            return Err(in_call(format!("the winner is {winner:?}, expected {:?}", call.winner)));
+        }
         let opens_files = world.env.reads().len() > reads;
         if call.opens_files.is_some_and(|expected| expected != opens_files) {
             return Err(in_call(format!("files were opened: {opens_files}")));
@@ -127,6 +145,17 @@ fn calls(folder: &Folder, world: &World, visible: &mut String) -> Result<(), Str
         }
     }
     Ok(())
+}
+
+/// What nobody tries, and why.
+fn compare_left_out(expected: &BTreeMap<String, String>, chain: &DefaultAzureCredential) -> Result<(), String> {
+    let left_out = chain.links().filter_map(|(link, member)| Some((link.name(), member.err()?)));
+    let left_out: BTreeMap<&str, &str> = left_out.collect();
+    let fits = |(name, why): (&String, &String)| left_out.get(name.as_str()).is_some_and(|reason| reason.contains(why));
+    if left_out.len() == expected.len() && expected.iter().all(fits) {
+        return Ok(());
+    }
+    Err(format!("left out are {left_out:?}, expected {expected:?}"))
 }
 
 fn get(
@@ -161,6 +190,9 @@ fn compare(call: &Call, start: SystemTime, result: &TokenResult<AccessToken>) ->
             if token.secret() != expected.secret {
                 return Err(format!("the token is {:?}, expected {:?}", token.secret(), expected.secret));
             }
+            if let Some(name) = expected.credential.as_ref().filter(|name| *name != token.credential()) {
+                return Err(format!("the token is of {:?}, expected {name:?}", token.credential()));
+            }
             let since = |time: SystemTime| time.duration_since(start).ok().map(|since| since.as_secs_f64());
             compare_time("expires", since(token.expires_on()), Some(expected.expires_at_secs))?;
             match expected.refresh_at_secs {
@@ -190,8 +222,14 @@ pub(crate) fn compare_failure(expected: &Failure, error: &Error) -> Result<(), S
         cause = error.source();
     }
     let said = messages.join(": ");
-    if let Some(long) = messages.iter().find(|message| message.len() > MESSAGE_LIMIT) {
-        return Err(format!("a message has {} bytes, {MESSAGE_LIMIT} are allowed: {long}", long.len()));
+    // A chain has a line for each that it tried.
+    let lines: usize = error.attempts().iter().map(|attempt| attempt.to_string().len() + 64).sum();
+    let all = messages.iter().cloned().chain(error.attempts().iter().map(ToString::to_string));
+    for (number, message) in all.enumerate() {
+        let limit = if number == 0 { MESSAGE_LIMIT + lines } else { MESSAGE_LIMIT };
+        if message.len() > limit {
+            return Err(format!("a message has {} bytes, {limit} are allowed: {message}", message.len()));
+        }
     }
     if error.kind().as_str() != expected.kind {
         return Err(format!("failed as {}, expected {}: {said}", error.kind().as_str(), expected.kind));
@@ -201,6 +239,11 @@ pub(crate) fn compare_failure(expected: &Failure, error: &Error) -> Result<(), S
     }
     if let Some(missing) = expected.says.iter().find(|fragment| !said.contains(*fragment)) {
         return Err(format!("the message lacks {missing:?}: {said}"));
+    }
+    let attempts = error.attempts().iter().map(|one| (one.credential().to_owned(), one.kind().as_str().to_owned()));
+    let attempts: Vec<(String, String)> = attempts.collect();
+    if attempts != expected.attempts {
+        return Err(format!("attempts are {attempts:?}, expected {:?}: {said}", expected.attempts));
     }
     let retry_after = error.retry_after().map(|wait| wait.as_secs_f64());
     let facts = (error.http_status(), retry_after, error.entra_codes().to_vec());

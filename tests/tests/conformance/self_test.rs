@@ -14,12 +14,12 @@ use crate::{
     run::{compare_failure, proofs, run},
 };
 
-fn load(name: &str) -> Folder {
+pub(crate) fn load(name: &str) -> Folder {
     Folder::load(&root().join(name)).unwrap()
 }
 
 /// Runs a case with one thing changed; it must fail and say what.
-fn fails(name: &str, says: &str, change: impl FnOnce(&mut Folder)) {
+pub(crate) fn fails(name: &str, says: &str, change: impl FnOnce(&mut Folder)) {
     let mut folder = load(name);
     run(&folder).unwrap();
     change(&mut folder);

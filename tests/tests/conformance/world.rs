@@ -13,7 +13,10 @@ use identity_core::{
     http::{Reach, Request, Response, Transport, TransportError, TransportErrorKind},
 };
 
-use crate::case::{Files, Folder, Reply, with_test_key};
+use crate::{
+    case::{Files, Folder, Reply, with_test_key},
+    tools::Stage,
+};
 
 pub(crate) struct World {
     pub(crate) clock: FakeClock,
@@ -22,6 +25,7 @@ pub(crate) struct World {
     pub(crate) env: FakeEnv,
     pub(crate) sim: Sim,
     pub(crate) platform: Platform,
+    pub(crate) stage: Stage,
     script: Arc<Mutex<Script>>,
 }
 
@@ -59,9 +63,10 @@ impl World {
         }
         let random = FixedRandom((folder.case.random * 2f64.powi(64)) as u64);
         let platform = platform(&clock, &transport, &env).with_transport(Arc::new(Strict(transport)));
-        let platform = platform.with_random(Arc::new(random));
+        let stage = Stage::new(&clock, &folder.tools);
+        let platform = platform.with_random(Arc::new(random)).with_processes(Arc::new(stage.clone()));
         let start = clock.now().wall;
-        Self { sim: Sim::new(&clock), start, clock, env, platform, script }
+        Self { sim: Sim::new(&clock), start, clock, env, platform, stage, script }
     }
 
     /// What was sent, and when.

@@ -68,6 +68,9 @@ pub(crate) struct Case {
     /// The days from 2026-01-01 to the start, for what has to be valid by then.
     #[serde(default)]
     pub(crate) start_day: u32,
+    /// The same with real software, which the tests of that read.
+    #[serde(rename = "real")]
+    pub(crate) _real: Option<Value>,
 }
 
 /// Which credential, and its options by the names of their setters.

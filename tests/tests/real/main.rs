@@ -17,6 +17,8 @@
 #[cfg(unix)]
 mod az;
 mod azurite;
+#[cfg(target_os = "linux")]
+mod default;
 mod entra;
 mod installed;
 #[cfg(unix)]

@@ -50,6 +50,10 @@ pub(crate) struct Counts {
     pub(crate) azure_cli_cached_instructions: u64,
     pub(crate) azure_cli_cached_allocations: u64,
     /// The same of a managed identity, without async.
+    pub(crate) default_cached_instructions: u64,
+    pub(crate) default_cached_allocations: u64,
+    pub(crate) default_client_secret_cached_instructions: u64,
+    pub(crate) default_client_secret_cached_allocations: u64,
     pub(crate) blocking_cached_instructions: u64,
     pub(crate) blocking_cached_allocations: u64,
     /// Instructions of a cold process with one token, as a multiple of the floor's.

@@ -16,14 +16,24 @@ const CALLERS: [u64; 3] = [1, 1_000, 10_000];
 
 pub(crate) fn run(workspace: &Workspace, programs: &Programs, table: &mut Table, report: &mut Report) {
     let (counts, peer) = (&workspace.budgets.counts, programs.peer.as_ref());
+    let (own, chain) = (&programs.ours.cached, &programs.default_chain);
+    let (service, entra) = (Service::AppService, Service::Entra);
     let allowed = (counts.cached_instructions, counts.cached_allocations);
-    cached(&Cached { of: "", which: &["msi"], allowed }, programs, table, report);
+    let msi = Cached { of: "", program: own, which: &["msi"], service, allowed };
+    cached(&msi, programs, table, report);
     let allowed = (counts.client_secret_cached_instructions, counts.client_secret_cached_allocations);
-    cached(&Cached { of: ", client secret", which: &["client-secret"], allowed }, programs, table, report);
+    let which = &["client-secret"];
+    cached(&Cached { of: ", client secret", program: own, which, service: entra, allowed }, programs, table, report);
     let allowed = (counts.azure_cli_cached_instructions, counts.azure_cli_cached_allocations);
-    cached(&Cached { of: ", az", which: &[], allowed }, programs, table, report);
+    cached(&Cached { of: ", az", program: &programs.cli, which: &[], service, allowed }, programs, table, report);
+    let allowed = (counts.default_cached_instructions, counts.default_cached_allocations);
+    cached(&Cached { of: ", default chain", program: chain, which: &[], service, allowed }, programs, table, report);
+    let allowed = (counts.default_client_secret_cached_instructions, counts.default_client_secret_cached_allocations);
+    let of = ", default chain, client secret";
+    cached(&Cached { of, program: chain, which: &[], service: entra, allowed }, programs, table, report);
     let allowed = (counts.blocking_cached_instructions, counts.blocking_cached_allocations);
-    cached(&Cached { of: ", blocking", which: &["blocking"], allowed }, programs, table, report);
+    let which = &["blocking"];
+    cached(&Cached { of: ", blocking", program: own, which, service, allowed }, programs, table, report);
     cold_start(Service::AppService, workspace, programs, table, report);
     cold_start(Service::Entra, workspace, programs, table, report);
     for (endpoint, allowed) in [
@@ -67,35 +77,37 @@ pub(crate) fn run(workspace: &Workspace, programs: &Programs, table: &mut Table,
 struct Cached<'a> {
     /// What the table calls the credential.
     of: &'a str,
-    /// What the program calls it; nothing for the program that has only the one that runs `az`.
+    program: &'a PathBuf,
+    /// What the program calls it; nothing for a program that has one only.
     which: &'a [&'a str],
+    /// What answers.
+    service: Service,
     /// Instructions and allocations of one.
     allowed: (u64, u64),
 }
 
 /// What a call costs that finds its token in memory.
 fn cached(what: &Cached<'_>, programs: &Programs, table: &mut Table, report: &mut Report) {
-    let Cached { of, which, allowed: (instructions, allocations) } = what;
-    let is_tool = which.is_empty();
-    // The peer remembers no token of a tool, and has no calls without async.
-    let has_peer = !is_tool && *which != ["blocking"];
+    let Cached { of, program, which, service, allowed: (instructions, allocations) } = what;
+    let is_tool = **program == programs.cli;
+    // The peer remembers no token of a tool, has no default chain and no calls without async.
+    let has_peer = which.iter().any(|which| *which != "blocking");
     let peer = programs.peer.as_ref().filter(|_| has_peer).map(|peer| &peer.cached);
-    let ours = if is_tool { &programs.cli } else { &programs.ours.cached };
     report.step(&format!("cached get_token{of}: instructions"), RERUN, || {
-        let per_call = |program: &PathBuf| valgrind::instructions_per_call(program, which);
+        let per_call = |program: &PathBuf| valgrind::instructions_per_call(*service, program, which);
         let row = Row {
             what: format!("cached get_token{of}: instructions"),
             unit: "count",
-            ours: Some(per_call(ours)?),
-            floor: Some(valgrind::instructions_per_call(&programs.floor_cached, &[])?),
+            ours: Some(per_call(program)?),
+            floor: Some(valgrind::instructions_per_call(Service::AppService, &programs.floor_cached, &[])?),
             peer: peer.map(per_call).transpose()?,
             target: Some(*instructions as f64),
         };
         gate(table, row)
     });
     report.step(&format!("cached get_token{of}: allocations"), RERUN, || {
-        let per_call = |program: &PathBuf| valgrind::heap_per_call(program, which);
-        let (mut ours, mut ours_bytes) = per_call(ours)?;
+        let per_call = |program: &PathBuf| valgrind::heap_per_call(*service, program, which);
+        let (mut ours, mut ours_bytes) = per_call(program)?;
         if is_tool {
             // Once a second it is looked whether somebody else has signed in.
             (ours, ours_bytes) = (ours.round(), ours_bytes.round());

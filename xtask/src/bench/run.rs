@@ -17,6 +17,8 @@ pub(crate) struct Programs {
     pub(crate) floor_cached: PathBuf,
     /// Cached calls of a credential that runs a tool, profile `speed`.
     pub(crate) cli: PathBuf,
+    /// Cached calls of the default chain, profile `speed`.
+    pub(crate) default_chain: PathBuf,
     pub(crate) peer: Option<Side>,
 }
 
@@ -47,6 +49,7 @@ impl Programs {
             floor_client_secret: workspace.build_peer("floor-client-secret", PROFILE)?,
             floor_cached: workspace.build_peer("floor-cached", SPEED)?,
             cli: workspace.build("program-cli", SPEED)?,
+            default_chain: workspace.build("program-default-chain", SPEED)?,
             peer: if with_peer {
                 Some(Side {
                     msi: workspace.build_peer("peer-msi", PROFILE)?,

@@ -157,8 +157,9 @@ fn fails(code: i32, within: Duration, says: &[&str]) -> Duration {
     }
     assert!(took < within, "{took:?}: {said}");
     // For people: why each source was not it.
-    let (output, _) = ask(&[], &[]);
+    let (output, _) = ask(&["--verbose"], &[]);
     let said = text(&output.stderr);
+    assert!(said.contains("\n  AzureCliCredential: the Azure CLI (az) is not on the PATH"), "{said}");
     for source in ["App Service", "Azure Arc", "Azure ML", "Cloud Shell", "Service Fabric", "IMDS"] {
         assert!(said.contains(source), "{source}: {said}");
     }

@@ -6,7 +6,7 @@ use identity::{Platform, Result, Roots, TransportOptions};
 use identity_emulator::{Emulator, Source, UserFlow};
 
 use crate::{
-    cli::{Credential, RootsName, TokenArgs, TransportArgs},
+    cli::{Credential, RootsName, TokenArgs, TokenEmulatorArgs, TransportArgs},
     emulator,
     overlay::Overlay,
 };
@@ -18,25 +18,33 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// The real world, or an emulator that was started.
-    pub(crate) async fn new(args: &TokenArgs) -> io::Result<Self> {
-        if !args.emulator.emulator {
+    /// The real world, or an emulator that was started. `source` stands in for where a managed identity is asked, if one is.
+    pub(crate) async fn new(args: &TokenEmulatorArgs, source: Option<Source>) -> io::Result<Self> {
+        if !args.emulator {
             return Ok(Self { emulator: None });
         }
         let emulator = Emulator::builder().start().await?;
-        if asks_managed_identity(args) {
-            emulator::check(&emulator, Some(metadata(args)))?;
+        if source.is_some() {
+            emulator::check(&emulator, source)?;
         }
         Ok(Self { emulator: Some(emulator) })
     }
 
-    /// What the credential sees.
+    /// The world of `identity token`.
+    pub(crate) async fn of(args: &TokenArgs) -> io::Result<Self> {
+        Self::new(&args.emulator, asks_managed_identity(args).then(|| metadata(&args.emulator))).await
+    }
+
+    /// What a credential sees; of the emulator's variables these.
     ///
     /// # Errors
     ///
     /// As [`TransportOptions::platform`].
-    pub(crate) fn platform(&self, args: &TokenArgs) -> Result<Platform> {
-        let transport = &args.transport;
+    pub(crate) fn platform(
+        &self,
+        transport: &TransportArgs,
+        variables: impl FnOnce(&Emulator) -> Vec<(String, String)>,
+    ) -> Result<Platform> {
         let Some(emulator) = &self.emulator else {
             let is_default = transport.ca_file.is_empty()
                 && transport.roots.is_none()
@@ -49,9 +57,12 @@ impl World {
             };
         };
         let options = TransportOptions::new().roots(Roots::None).ca_pem(emulator.ca_pem()).no_proxy();
-        let platform = with(options, transport).platform()?;
-        let overlay = Overlay::new(variables(emulator, args), Arc::clone(platform.env()));
-        Ok(platform.with_env(Arc::new(overlay)))
+        let real = with(options, transport).platform()?;
+        let overlay = Overlay::new(variables(emulator), Arc::clone(real.env()));
+        // Without its programs: whoever is signed in to one is somebody of the real world.
+        let (transport, clock) = (Arc::clone(real.transport()), Arc::clone(real.clock()));
+        let (random, runtime) = (Arc::clone(real.random()), Arc::clone(real.runtime()));
+        Ok(Platform::new(transport, clock, random, Arc::new(overlay), runtime))
     }
 }
 
@@ -74,17 +85,17 @@ fn with(mut options: TransportOptions, args: &TransportArgs) -> TransportOptions
 }
 
 /// The variables of the emulator that lead this credential to it.
-fn variables(emulator: &Emulator, args: &TokenArgs) -> Vec<(String, String)> {
+pub(crate) fn variables(emulator: &Emulator, args: &TokenArgs) -> Vec<(String, String)> {
     match args.credential {
-        Credential::Default | Credential::ManagedIdentity => emulator.variables(metadata(args)),
-        Credential::ClientSecret => emulator.variables(Source::Entra),
+        Credential::Default | Credential::ManagedIdentity => emulator.variables(metadata(&args.emulator)),
+        Credential::Environment | Credential::ClientSecret => emulator.variables(Source::Entra),
         Credential::Certificate => emulator.certificate_variables(),
         Credential::ClientAssertion => {
             let mut variables = emulator.variables(Source::WorkloadIdentity);
             if asks_managed_identity(args) {
                 // It would take the file for an identity of its own.
                 variables.retain(|(name, _)| name != "AZURE_FEDERATED_TOKEN_FILE");
-                variables.extend(emulator.variables(metadata(args)));
+                variables.extend(emulator.variables(metadata(&args.emulator)));
             }
             variables
         }
@@ -105,6 +116,6 @@ fn asks_managed_identity(args: &TokenArgs) -> bool {
 }
 
 /// What stands in for the source of a managed identity.
-fn metadata(args: &TokenArgs) -> Source {
-    args.emulator.emulator_source.unwrap_or(Source::AppService)
+pub(crate) fn metadata(args: &TokenEmulatorArgs) -> Source {
+    args.emulator_source.unwrap_or(Source::AppService)
 }

@@ -63,6 +63,14 @@ fn misuse(args: &TokenArgs, given: &[&'static str]) -> Option<(ErrorKind, String
             return Some((ErrorKind::ArgumentConflict, foreign(name, takes, own)));
         }
     }
+    if let Some(link) = args.chain.contradiction() {
+        let message = format!("--exclude and --include both name {link}; give one of them");
+        return Some((ErrorKind::ArgumentConflict, message));
+    }
+    if args.emulator.emulator && own == Credential::Default && given.contains(&"process-timeout") {
+        let message = "--process-timeout does nothing with --emulator, whose world has no tools";
+        return Some((ErrorKind::ArgumentConflict, message.to_owned()));
+    }
     if args.emulator.emulator && own.is_tool() {
         let message = format!(
             "--emulator has no stand-in for the tool of {}; run `identity emulator`, and sign the tool in there",
@@ -80,9 +88,12 @@ fn misuse(args: &TokenArgs, given: &[&'static str]) -> Option<(ErrorKind, String
 
 /// What to say of an option that is for other credentials.
 fn foreign(name: &str, takes: Takes, own: Credential) -> String {
-    let all = Credential::value_variants().iter();
-    let takers: Vec<String> =
-        all.filter(|by| **by != Credential::Default && takes(**by)).map(|taker| taker.name()).collect();
+    let mut takers: Vec<Credential> = Credential::value_variants().iter().copied().filter(|by| takes(*by)).collect();
+    // Whoever has chosen one goes on with one.
+    if takers.len() > 1 {
+        takers.retain(|by| *by != Credential::Default);
+    }
+    let takers: Vec<String> = takers.into_iter().map(Credential::name).collect();
     let list = match takers.as_slice() {
         [only] => only.clone(),
         [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
@@ -95,14 +106,22 @@ const TOKEN: &str = "token";
 
 /// Every option of `identity token` that not all credentials take, and whether one does.
 #[rustfmt::skip]
-const TAKEN_BY: [(&[&str], Takes); 17] = [
-    (&["client-id", "disable-instance-discovery", "ca-file", "roots", "proxy", "no-proxy"], |by| !by.is_tool()),
-    (&["tenant-id", "additionally-allowed-tenant"], |by| !is_managed(by)),
+const TAKEN_BY: [(&[&str], Takes); 22] = [
+    (&["disable-instance-discovery", "ca-file", "roots", "proxy", "no-proxy"], |by| !by.is_tool()),
+    (&["client-id"], |by| !by.is_tool() && by != Credential::Environment),
+    (&["tenant-id"], |by| !is_managed(by) && by != Credential::Environment),
+    (&["additionally-allowed-tenant"], |by| by != Credential::ManagedIdentity),
+    (
+        &["exclude", "include", "require-envvar", "workload-identity-client-id", "workload-identity-tenant-id"],
+        |by| by == Credential::Default,
+    ),
     (&["subscription"], |by| by == Credential::AzureCli),
-    (&["process-timeout", "no-cache"], Credential::is_tool),
+    (&["process-timeout"], Credential::may_run_tools),
+    (&["no-cache"], Credential::is_tool),
     (&["object-id", "resource-id"], is_managed),
     (&["allow-remote-endpoint", "emulator-source"], |by| is_managed(by) || by == Credential::ClientAssertion),
-    (&["authority", "region", "require-granted-scopes", "cache-capacity", "max-in-flight"], asks_entra),
+    (&["authority"], |by| asks_entra(by) || by == Credential::Default),
+    (&["region", "require-granted-scopes", "cache-capacity", "max-in-flight"], asks_entra),
     (&["client-secret-file"], |by| by == Credential::ClientSecret || acts_for_users(by)),
     (
         &["certificate-path", "certificate-password-file", "send-certificate-chain"],
@@ -128,7 +147,7 @@ fn is_managed(by: Credential) -> bool {
     matches!(by, Credential::Default | Credential::ManagedIdentity)
 }
 
-/// Whether Entra ID is asked, by us.
+/// Whether Entra ID is asked, by us and nobody else.
 fn asks_entra(by: Credential) -> bool {
     !is_managed(by) && !by.is_tool()
 }

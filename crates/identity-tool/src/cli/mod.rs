@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod chain;
 mod emulator;
 mod explain;
 mod flags;
@@ -12,11 +13,12 @@ mod token;
 mod values;
 
 pub(crate) use self::{
+    chain::ChainArgs,
     emulator::{EmulatorArgs, EmulatorOutput, Stand},
     explain::ExplainArgs,
     flags::parse,
     names::{Credential, Output, RootsName},
-    token::{TokenArgs, TransportArgs},
+    token::{TokenArgs, TokenEmulatorArgs, TransportArgs},
 };
 
 /// Gets tokens for Microsoft Entra ID as a program would, and says why not

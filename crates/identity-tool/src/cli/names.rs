@@ -4,9 +4,12 @@ use clap::ValueEnum;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Credential {
-    /// A chain, in this version of managed identity alone, without AZURE_CLIENT_ID
+    /// DefaultAzureCredential: the first that has a token of environment, workload-identity, managed-identity, azure-cli,
+    /// azure-powershell and azure-developer-cli
     #[default]
     Default,
+    /// The application, or the person, that the variables AZURE_TENANT_ID, AZURE_CLIENT_ID and so on describe
+    Environment,
     /// The identity of the machine or platform that this runs on
     ManagedIdentity,
     /// An application with a secret
@@ -43,9 +46,14 @@ impl Credential {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// Whether a program is run that knows who its user is.
+    /// Whether a program is run that knows who its user is, and nobody else is asked.
     pub(crate) fn is_tool(self) -> bool {
         matches!(self, Self::AzureCli | Self::AzureDeveloperCli | Self::AzurePowerShell)
+    }
+
+    /// Whether such a program may be run.
+    pub(crate) fn may_run_tools(self) -> bool {
+        self.is_tool() || self == Self::Default
     }
 }
 

@@ -9,6 +9,7 @@ use clap::{
 use identity_emulator::Source;
 
 use super::{
+    chain::ChainArgs,
     help,
     names::{AssertionFrom, Credential, Output, RootsName},
     refused::RefusedArgs,
@@ -40,6 +41,8 @@ pub(crate) struct TokenArgs {
     #[command(flatten)]
     pub(crate) app: AppArgs,
     #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
     pub(crate) proof: ProofArgs,
     #[command(flatten)]
     pub(crate) tool: ToolArgs,
@@ -64,21 +67,21 @@ pub(crate) struct AppArgs {
     #[arg(long, value_name = "TENANT")]
     pub(crate) tenant_id: Option<String>,
 
-    /// The application [env: AZURE_CLIENT_ID; azure-pipelines: AZURESUBSCRIPTION_CLIENT_ID], or for managed-identity a
-    /// user-assigned identity
+    /// The application [env: AZURE_CLIENT_ID; azure-pipelines: AZURESUBSCRIPTION_CLIENT_ID], or for managed-identity and
+    /// the default chain a user-assigned managed identity
     #[arg(long, value_name = "ID", group = "identity")]
     pub(crate) client_id: Option<String>,
 
     /// Use the user-assigned identity with this object (principal) id
-    #[arg(long, value_name = "ID", group = "identity", help_heading = "Only for managed-identity")]
+    #[arg(long, value_name = "ID", group = "identity", help_heading = "Only for managed-identity and default")]
     pub(crate) object_id: Option<String>,
 
     /// Use the user-assigned identity with this ARM resource id
-    #[arg(long, value_name = "ID", group = "identity", help_heading = "Only for managed-identity")]
+    #[arg(long, value_name = "ID", group = "identity", help_heading = "Only for managed-identity and default")]
     pub(crate) resource_id: Option<String>,
 
     /// Let the endpoint that a variable names be anywhere, not only at a local address
-    #[arg(long, help_heading = "Only for managed-identity")]
+    #[arg(long, help_heading = "Only for managed-identity and default")]
     pub(crate) allow_remote_endpoint: bool,
 }
 
@@ -202,7 +205,7 @@ pub(crate) struct ToolArgs {
     #[arg(long, value_name = "NAME|ID")]
     pub(crate) subscription: Option<String>,
 
-    /// How long the tool may take, 90s at most; 10s if not given
+    /// How long the tool may take, 90s at most; 10s if not given; for default, too
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) process_timeout: Option<Duration>,
 
@@ -233,11 +236,11 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) failure_memory: Option<Duration>,
 
-    /// How many tokens are remembered; not for managed-identity
+    /// How many tokens are remembered; not for default and managed-identity
     #[arg(long, value_name = "COUNT")]
     pub(crate) cache_capacity: Option<usize>,
 
-    /// How many requests may be under way at a time; not for managed-identity
+    /// How many requests may be under way at a time; not for default and managed-identity
     #[arg(long, value_name = "COUNT")]
     pub(crate) max_in_flight: Option<usize>,
 }

@@ -25,7 +25,7 @@ pub(super) fn build(args: &TokenArgs, platform: &Platform) -> Result<Built> {
         (ClientAssertionCredential::builder(tenant, client, assertion), None)
     };
     let credential = with_client_options!(builder, args).build_with(platform)?;
-    Ok(Built { credential: Arc::new(credential), source })
+    Ok(Built { source, ..Built::new(Arc::new(credential)) })
 }
 
 /// The managed identity whose tokens are assertions, and its source.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use identity::{ChainedTokenCredential, ManagedIdentityCredential, Platform, Result, TokenCredential};
+use identity::{
+    ChainLink, DefaultAzureCredential, EnvironmentCredential, ManagedIdentityCredential, Platform, Result,
+    TokenCredential,
+};
 
 use crate::cli::{Credential, TokenArgs};
 
@@ -43,6 +46,7 @@ macro_rules! with_client_options {
 // Below the macro, which they use.
 mod assertion;
 mod certificate;
+mod chain;
 mod federated;
 mod secret;
 mod settings;
@@ -50,13 +54,26 @@ mod tools;
 mod users;
 
 use self::settings::Settings;
-pub(crate) use self::settings::is_incomplete;
+pub(crate) use self::{chain::ChainOptions, settings::is_incomplete};
 
 /// A credential, as the options say.
 pub(crate) struct Built {
     pub(crate) credential: Arc<dyn TokenCredential>,
     /// Which source the managed identity that is asked would come from; `None` if none is asked.
     pub(crate) source: Option<&'static str>,
+    /// The default chain, if that is it.
+    chain: Option<DefaultAzureCredential>,
+}
+
+impl Built {
+    fn new(credential: Arc<dyn TokenCredential>) -> Self {
+        Self { credential, source: None, chain: None }
+    }
+
+    /// The place of the default chain that the token came from; `None` if there is no such chain, or no token yet.
+    pub(crate) fn link(&self) -> Option<ChainLink> {
+        self.chain.as_ref().and_then(DefaultAzureCredential::winner)
+    }
 }
 
 /// Makes the credential. Reads files and variables, touches no network.
@@ -66,7 +83,11 @@ pub(crate) struct Built {
 /// `InvalidArgument` for what is missing or malformed; as the builders.
 pub(crate) fn build(args: &TokenArgs, platform: &Platform) -> Result<Built> {
     let credential: Arc<dyn TokenCredential> = match args.credential {
-        Credential::Default | Credential::ManagedIdentity => return managed(args, platform),
+        Credential::Default => return default(args, platform),
+        Credential::ManagedIdentity => return managed(args, platform),
+        Credential::Environment => {
+            Arc::new(with_client_options!(EnvironmentCredential::builder(), args).build_with(platform)?)
+        }
         Credential::ClientSecret => secret::build(args, platform)?,
         Credential::Certificate => certificate::build(args, platform)?,
         Credential::ClientAssertion => return assertion::build(args, platform),
@@ -80,37 +101,20 @@ pub(crate) fn build(args: &TokenArgs, platform: &Platform) -> Result<Built> {
         Credential::AzureDeveloperCli => tools::azure_developer_cli(args, platform)?,
         Credential::AzurePowerShell => tools::azure_powershell(args, platform)?,
     };
-    Ok(Built { credential, source: None })
+    Ok(Built::new(credential))
+}
+
+fn default(args: &TokenArgs, platform: &Platform) -> Result<Built> {
+    let options = ChainOptions::of(args);
+    let chain = options.builder(platform)?.build_with(platform)?;
+    let source = options.source(&chain, platform);
+    Ok(Built { credential: Arc::new(chain.clone()), source, chain: Some(chain) })
 }
 
 fn managed(args: &TokenArgs, platform: &Platform) -> Result<Built> {
-    let mut builder = ManagedIdentityCredential::builder();
-    if let Some(id) = &args.app.client_id {
-        builder = builder.client_id(id);
-    }
-    if let Some(id) = &args.app.object_id {
-        builder = builder.object_id(id);
-    }
-    if let Some(id) = &args.app.resource_id {
-        builder = builder.resource_id(id);
-    }
-    if args.app.allow_remote_endpoint {
-        builder = builder.allow_remote_endpoint();
-    }
-    if let Some(duration) = args.request.failure_memory {
-        builder = builder.failure_memory(duration);
-    }
-    // The emulator is no authority that Microsoft knows.
-    if args.service.disable_instance_discovery || args.emulator.emulator {
-        builder = builder.disable_instance_discovery();
-    }
-    let managed = builder.build_with(platform)?;
+    let managed: ManagedIdentityCredential = ChainOptions::of(args).managed_identity(platform)?;
     let source = Some(managed.source());
-    let credential: Arc<dyn TokenCredential> = match args.credential {
-        Credential::Default => Arc::new(ChainedTokenCredential::new(vec![Arc::new(managed)])?),
-        _ => Arc::new(managed),
-    };
-    Ok(Built { credential, source })
+    Ok(Built { source, ..Built::new(Arc::new(managed)) })
 }
 
 /// Tenant and client id of an application.

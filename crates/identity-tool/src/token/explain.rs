@@ -21,15 +21,12 @@ pub(super) struct Asked<'a> {
 
 /// The error, and what helps to solve it.
 pub(super) fn explain(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>, paint: Paint) -> String {
-    // The frame of a chain of one has nothing to add.
-    let error = match error.attempts() {
-        [only] => only,
-        _ => error,
-    };
     let mut out = failure::to_text(error, paint);
     let is_absent = error.kind() == ErrorKind::CredentialUnavailable;
     let is_silent = |asked: &Asked<'_>| error.kind() == ErrorKind::Transport && asked.source == "IMDS";
-    if let Some(asked) = asked.filter(|asked| is_absent || is_silent(asked)) {
+    // Of a chain it is one line of many.
+    let is_wanted = args.credential != Credential::Default || args.verbose;
+    if let Some(asked) = asked.filter(|asked| is_wanted && (is_absent || is_silent(asked))) {
         let _ = write!(out, "\n{}", sources::explain(asked.env, asked.source, paint));
     }
     if let Some((when, flag)) = flag(args, error) {

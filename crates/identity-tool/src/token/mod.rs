@@ -10,7 +10,7 @@ use crate::{
     emulator, failure,
     screen::{self, Paint},
     verbose,
-    world::World,
+    world::{self, World},
 };
 
 mod explain;
@@ -23,12 +23,12 @@ pub(crate) async fn run(args: &TokenArgs) -> io::Result<ExitCode> {
     if args.verbose {
         verbose::start();
     }
-    if !args.emulator.emulator && !args.credential.is_tool() {
-        return tell(args, &World::new(args).await?).await;
+    if !args.emulator.emulator && !args.credential.may_run_tools() {
+        return tell(args, &World::of(args).await?).await;
     }
     // Who loses patience must not leave the emulator's files behind, nor a tool that runs on.
     let mut stopped = pin!(emulator::stop_signal()?);
-    let world = World::new(args).await?;
+    let world = World::of(args).await?;
     let mut told = pin!(tell(args, &world));
     poll_fn(|cx| match told.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(done),
@@ -47,7 +47,7 @@ async fn tell(args: &TokenArgs, world: &World) -> io::Result<ExitCode> {
         Ok(version) => version,
         Err(error) => return Ok(refuse(args, &error, None)),
     };
-    let platform = match world.platform(args) {
+    let platform = match world.platform(&args.transport, |emulator| world::variables(emulator, args)) {
         Ok(platform) => platform,
         Err(error) => return Ok(refuse(args, &error, None)),
     };
@@ -57,7 +57,7 @@ async fn tell(args: &TokenArgs, world: &World) -> io::Result<ExitCode> {
     };
     match get(args, &built).await {
         Ok(token) => {
-            screen::print(&show::show(args, &token, version))?;
+            screen::print(&show::show(args, &token, built.link(), version))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {

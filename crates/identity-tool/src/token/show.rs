@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::SystemTime};
 
-use identity::AccessToken;
+use identity::{AccessToken, ChainLink};
 use serde_json::{Map, Value, json};
 
 use super::kubectl::{self, ApiVersion};
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The version is for [`Output::Kubectl`].
-pub(super) fn show(args: &TokenArgs, token: &AccessToken, version: ApiVersion) -> String {
+pub(super) fn show(args: &TokenArgs, token: &AccessToken, link: Option<ChainLink>, version: ApiVersion) -> String {
     match args.output {
         Output::Token => format!("{}\n", token.secret()),
         Output::Header => format!("Authorization: {}\n", token.authorization()),
@@ -22,12 +22,12 @@ pub(super) fn show(args: &TokenArgs, token: &AccessToken, version: ApiVersion) -
             let credential = kubectl::credential(version, token, SystemTime::now());
             screen::escape_json(&credential.to_string()) + "\n"
         }
-        Output::Json => screen::escape_json(&to_json(token, args.emulator.emulator).to_string()) + "\n",
-        Output::Text => to_text(token, args.emulator.emulator, SystemTime::now(), Paint::stdout()),
+        Output::Json => screen::escape_json(&to_json(token, link, args.emulator.emulator).to_string()) + "\n",
+        Output::Text => to_text(token, link, args.emulator.emulator, SystemTime::now(), Paint::stdout()),
     }
 }
 
-fn to_json(token: &AccessToken, is_emulated: bool) -> Value {
+fn to_json(token: &AccessToken, link: Option<ChainLink>, is_emulated: bool) -> Value {
     let mut object = json!({
         "token": token.secret(),
         "expires_on": when::seconds(token.expires_on()),
@@ -37,6 +37,10 @@ fn to_json(token: &AccessToken, is_emulated: bool) -> Value {
         "source": token.origin(),
         "claims": claims::decode(token.secret()),
     });
+    if let (Some(link), Some(object)) = (link, object.as_object_mut()) {
+        object.insert("chain".to_owned(), CHAIN.into());
+        object.insert("link".to_owned(), link.name().into());
+    }
     if let (true, Some(object)) = (is_emulated, object.as_object_mut()) {
         object.insert("emulator".to_owned(), true.into());
     }
@@ -44,7 +48,7 @@ fn to_json(token: &AccessToken, is_emulated: bool) -> Value {
 }
 
 /// For people: everything but the token.
-fn to_text(token: &AccessToken, is_emulated: bool, now: SystemTime, paint: Paint) -> String {
+fn to_text(token: &AccessToken, link: Option<ChainLink>, is_emulated: bool, now: SystemTime, paint: Paint) -> String {
     let claims = claims::decode(token.secret());
     let claim = |name| claims.as_ref().and_then(|claims| claims::text(claims, name)).map(screen::escape);
     let from = match token.origin() {
@@ -56,6 +60,7 @@ fn to_text(token: &AccessToken, is_emulated: bool, now: SystemTime, paint: Paint
         out.push_str("by the emulator: it shows how this works, and opens nothing real\n");
     }
     let rows = [
+        ("through", link.map(|link| format!("{link} of {CHAIN}"))),
         ("for", claim("aud")),
         ("expires", Some(when::until(token.expires_on(), now))),
         ("refresh", token.refresh_on().map(|time| when::until(time, now))),
@@ -92,6 +97,8 @@ fn write_claims(out: &mut String, claims: &Map<String, Value>, paint: Paint) {
     }
 }
 
+const CHAIN: &str = "DefaultAzureCredential";
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -107,7 +114,7 @@ mod tests {
     fn a_claim_cannot_steer_the_terminal_nor_fake_a_row() {
         // basenc --base64url of {"aud":"x\n  expires     never","\u001b[2J":"\u202e"}
         let payload = "eyJhdWQiOiJ4XG4gIGV4cGlyZXMgICAgIG5ldmVyIiwiXHUwMDFiWzJKIjoiXHUyMDJlIn0";
-        let text = to_text(&token(&format!("h.{payload}.s")), false, SystemTime::UNIX_EPOCH, Paint::NONE);
+        let text = to_text(&token(&format!("h.{payload}.s")), None, false, SystemTime::UNIX_EPOCH, Paint::NONE);
         assert_eq!(
             text,
             "SomeCredential got a token from Some Source\n\n\
@@ -121,14 +128,31 @@ mod tests {
 
     #[test]
     fn an_opaque_token_is_not_shown_either() {
-        let text = to_text(&token("canary"), true, SystemTime::UNIX_EPOCH, Paint::NONE);
+        let text = to_text(&token("canary"), None, true, SystemTime::UNIX_EPOCH, Paint::NONE);
         assert!(text.contains("opaque") && text.contains("emulator") && !text.contains("canary"));
     }
 
     #[test]
     fn scripts_get_the_times_as_numbers() {
-        let object = to_json(&token("t"), false);
+        let object = to_json(&token("t"), None, false);
         assert_eq!((&object["expires_on"], &object["refresh_on"]), (&json!(7_200), &Value::Null));
         assert_eq!((&object["claims"], object.get("emulator")), (&Value::Null, None));
+        assert_eq!(object.get("chain"), None);
+    }
+
+    #[test]
+    fn who_answered_for_a_chain_is_told_with_its_place() {
+        let text = to_text(&token("t"), Some(ChainLink::Environment), false, SystemTime::UNIX_EPOCH, Paint::NONE);
+        assert!(
+            text.starts_with(
+                "SomeCredential got a token from Some Source\n\n  through     EnvironmentCredential of DefaultAzureCredential\n"
+            ),
+            "{text}"
+        );
+        let object = to_json(&token("t"), Some(ChainLink::Environment), false);
+        assert_eq!(
+            (&object["credential"], &object["chain"], &object["link"]),
+            (&json!("SomeCredential"), &json!("DefaultAzureCredential"), &json!("EnvironmentCredential"))
+        );
     }
 }

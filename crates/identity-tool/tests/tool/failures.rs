@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use identity_emulator::{Answer, Source};
+use identity_emulator::{Answer, BLUE_CLIENT_ID, BLUE_OBJECT_ID, Source};
 use serde_json::{Value, json};
 
-use crate::{CANARY, SCOPE, SOON, answering, run, token};
+use crate::{CANARY, Files, SCOPE, SOON, answering, run, token};
 
 fn variable(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
@@ -44,9 +44,20 @@ fn a_wrong_command_line_is_2_and_says_what_there_is() {
 
 #[test]
 fn an_option_that_does_nothing_is_2_and_says_who_takes_it() {
-    let entra = "it goes with --credential client-secret, certificate";
+    let entra = "it goes with --credential environment, client-secret, certificate";
+    let tenants = "it goes with --credential client-secret, certificate";
     for (credential, arguments, part) in [
-        ("default", &["--tenant-id", "t"][..], entra),
+        ("default", &["--tenant-id", "t"][..], tenants),
+        ("default", &["--region", "westus2"], entra),
+        ("default", &["--no-cache"], "--credential azure-cli, azure-developer-cli or azure-powershell\n"),
+        ("default", &["--exclude", "broker", "--include", "broker"], "--exclude and --include both name broker"),
+        ("default", &["--emulator", "--process-timeout", "1s"], "--emulator, whose world has no tools"),
+        ("managed-identity", &["--exclude", "broker"], "it goes with --credential default\n"),
+        ("environment", &["--require-envvar"], "it goes with --credential default\n"),
+        ("environment", &["--workload-identity-client-id", "x"], "it goes with --credential default\n"),
+        ("environment", &["--client-id", "x"], "--credential managed-identity, client-secret"),
+        ("environment", &["--tenant-id", "x"], tenants),
+        ("environment", &["--process-timeout", "1s"], "azure-cli, azure-developer-cli or azure-powershell\n"),
         ("managed-identity", &["--authority", "login.microsoftonline.us"], entra),
         ("managed-identity", &["--additionally-allowed-tenant", "*"], entra),
         ("managed-identity", &["--region", "westus2"], entra),
@@ -181,6 +192,24 @@ fn nothing_available_is_3_and_says_why_for_each_source() {
     assert!(begun.elapsed() < SOON);
     assert_eq!((done.code, done.stdout.as_str()), (Some(3), ""));
     for part in [
+        "error: DefaultAzureCredential failed to retrieve a token from the included credentials\n",
+        "\n  EnvironmentCredential: none of its variables is set; ",
+        "\n  WorkloadIdentityCredential: AZURE_FEDERATED_TOKEN_FILE is not set",
+        "\n  ManagedIdentityCredential: no managed identity endpoint found: ",
+        "\n  AzureCliCredential: the Azure CLI (az) is not on the PATH",
+        "\n  1. on a developer's machine: install the Azure CLI",
+        "\n  CredentialUnavailable\n",
+        "\n  identity token --emulator --scope https://storage.azure.com/.default\n",
+    ] {
+        assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
+    }
+    assert!(!done.stderr.contains("not here: "), "{}", done.stderr);
+
+    // Who asks for more of it, or for managed identity alone, is told more.
+    let nobody = [variable("IDENTITY_ENDPOINT", "http://127.0.0.1:9/")];
+    assert!(token(&nobody, &["-v"]).stderr.contains("\n  App Service     not here: "));
+    let done = token(&nobody, &["--credential", "managed-identity"]);
+    for part in [
         "error: ManagedIdentityCredential: no managed identity endpoint found: ",
         "\n  CredentialUnavailable\n",
         "\n  Service Fabric  not here: IDENTITY_ENDPOINT is set, but IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT are not\n",
@@ -189,10 +218,55 @@ fn nothing_available_is_3_and_says_why_for_each_source() {
         "\n  Azure ML        not here: MSI_ENDPOINT, MSI_SECRET are not set\n",
         "\n  Cloud Shell     not here: MSI_ENDPOINT is not set\n",
         "\n  IMDS            not asked",
-        "\n  identity token --emulator --scope https://storage.azure.com/.default\n",
+        "\n  identity token --emulator --credential managed-identity --scope https://storage.azure.com/.default\n",
     ] {
         assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
     }
+}
+
+#[test]
+fn an_option_for_managed_identity_is_2_where_that_is_left_out() {
+    let dev = [variable("AZURE_TOKEN_CREDENTIALS", "dev")];
+    for (variables, arguments, part) in [
+        (&dev[..], &["--object-id", "x"][..], "--object-id does nothing"),
+        (&dev, &["--resource-id", "x"], "AZURE_TOKEN_CREDENTIALS is dev"),
+        (&[], &["--allow-remote-endpoint", "--exclude", "managed-identity"], "--allow-remote-endpoint does nothing"),
+        (&[], &["--require-envvar"], "AZURE_TOKEN_CREDENTIALS is not set"),
+    ] {
+        let done = token(variables, arguments);
+        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", done.stderr);
+        assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
+    }
+    // Included on purpose it is asked after all.
+    let done = token(&dev, &["--object-id", BLUE_OBJECT_ID, "--include", "managed-identity", "--emulator"]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stdout.contains(BLUE_OBJECT_ID), "{}", done.stdout);
+}
+
+#[test]
+fn a_credential_that_is_there_and_fails_stops_the_default_chain() {
+    let (emulator, mut variables) = answering(Source::AppService, Answer::real());
+    for (name, value) in emulator.variables(Source::Entra) {
+        // With a secret that is another's.
+        let value = if name == "AZURE_CLIENT_SECRET" { CANARY.to_owned() } else { value };
+        variables.push((name, value));
+    }
+    let files = Files::new("stops");
+    let ca = files.write("ca.pem", &emulator.ca_pem());
+    let arguments = ["--ca-file", &ca, "--disable-instance-discovery"];
+    let done = token(&variables, &arguments);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(5), ""), "{}", done.stderr);
+    for part in ["\n  EnvironmentCredential: ClientSecretCredential: ", "AADSTS7000215", "8 after it not tried"] {
+        assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
+    }
+    assert!(!done.all().contains(CANARY), "{}", done.all());
+    assert_eq!(emulator.request_count(Source::AppService), 0);
+    // Left out, it does not stop the next one; that one's identity is not that of the variable.
+    let more = ["--exclude", "environment", "--client-id", BLUE_CLIENT_ID, "-o", "json"];
+    let done = token(&variables, &[&arguments[..], &more].concat());
+    let object: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((done.code, &object["link"]), (Some(0), &json!("ManagedIdentityCredential")));
+    assert_eq!((&object["chain"], &object["source"]), (&json!("DefaultAzureCredential"), &json!("App Service")));
 }
 
 #[test]
@@ -296,7 +370,9 @@ fn an_error_as_json_is_one_object_on_standard_error() {
     assert_eq!(object["kind"], "AuthenticationFailed");
     assert_eq!(object["credential"], "ManagedIdentityCredential");
     assert_eq!((&object["http_status"], &object["entra_codes"]), (&json!(403), &json!([500_011])));
-    assert!(object["message"].as_str().unwrap().starts_with("ChainedTokenCredential failed"));
-    assert_eq!(object["attempts"][0]["kind"], "AuthenticationFailed");
+    assert!(object["message"].as_str().unwrap().starts_with("DefaultAzureCredential failed"));
+    let attempts = object["attempts"].as_array().unwrap();
+    assert_eq!((attempts.len(), &attempts[0]["kind"]), (3, &json!("CredentialUnavailable")));
+    assert_eq!(attempts[2]["kind"], "AuthenticationFailed");
     assert_eq!(object["correlation_id"].as_str().unwrap().len(), 36);
 }

@@ -202,7 +202,14 @@ fn a_managed_identity_exchanges_the_token_of_a_pod() {
     let done = crate::token(&variables, &proxied);
     assert_eq!((done.code, done.stdout.as_str()), (Some(6), ""), "{}", done.stderr);
     assert_eq!(emulator.request_count(Source::WorkloadIdentity), 1);
-    let done = crate::run(&["token", "--emulator", "--emulator-source", "workload-identity", "--scope", SCOPE]);
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
-    assert!(done.stdout.contains("token exchange"), "{}", done.stdout);
+    // In the default chain workload identity comes before it.
+    for (credential, who) in [
+        ("managed-identity", "ManagedIdentityCredential got a token from token exchange"),
+        ("default", "WorkloadIdentityCredential got a token\n"),
+    ] {
+        let emulated = ["token", "--emulator", "--emulator-source", "workload-identity", "--scope", SCOPE];
+        let done = crate::run(&[&emulated[..], &["--credential", credential]].concat());
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        assert!(done.stdout.starts_with(who), "{}", done.stdout);
+    }
 }

@@ -62,6 +62,15 @@ fn every_source_of_the_emulator_answers() {
 }
 
 #[test]
+fn the_variables_of_an_application_are_a_credential_of_their_own() {
+    let done = run(&["token", "--emulator", "--credential", "environment", "--scope", SCOPE, "-o", "json"]);
+    let object: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((done.code, &object["credential"]), (Some(0), &"ClientSecretCredential".into()), "{}", done.stderr);
+    // It is no chain.
+    assert_eq!((object.get("chain"), object.get("link")), (None, None));
+}
+
+#[test]
 fn each_id_chooses_the_same_identity() {
     for (flag, id) in
         [("--client-id", BLUE_CLIENT_ID), ("--object-id", BLUE_OBJECT_ID), ("--resource-id", BLUE_RESOURCE_ID)]
@@ -93,11 +102,16 @@ fn verbose_tells_what_is_tried_on_standard_error_only() {
     let done = token(&variables, &["--verbose", "--output", "json"]);
     assert_eq!(done.code, Some(0));
     serde_json::from_str::<Value>(&done.stdout).unwrap();
-    for part in ["source chosen  source=App Service", "HTTP  method=GET", "status=200", "token acquired  chain=Chained"]
-    {
+    for part in [
+        "source chosen  source=App Service",
+        "HTTP  method=GET",
+        "status=200",
+        "token acquired  chain=DefaultAzureCredential",
+    ] {
         assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
     }
     assert!(!done.stderr.contains("eyJ") && !done.stderr.contains(CANARY));
+    assert_eq!(done.stderr.matches("source chosen").count(), 1, "{}", done.stderr);
 }
 
 #[test]

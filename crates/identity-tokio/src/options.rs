@@ -3,11 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 #[cfg(feature = "proxy")]
-use identity_core::{Error, ErrorKind, Secret};
+use identity_core::{
+    Error, ErrorKind, Secret,
+    http::{Method, Proxy as Wish, Request},
+};
 use identity_core::{Platform, Result};
 
-#[cfg(feature = "proxy")]
-use crate::proxy::Proxy;
 use crate::{
     env::ProcessEnv,
     https::Https,
@@ -16,6 +17,8 @@ use crate::{
     tls::trust::{Authority, Roots, Trust},
     transport::HyperTransport,
 };
+#[cfg(feature = "proxy")]
+use crate::{proxy::Proxy, target::Target};
 
 /// How `https` is spoken: roots, proxy, kept connections. Makes a [`Platform`] of its own.
 ///
@@ -158,6 +161,47 @@ impl TransportOptions {
     /// [`ErrorKind::InvalidArgument`](identity_core::ErrorKind::InvalidArgument) if a CA or the proxy that was set cannot
     /// be used. Proxy variables that cannot be used fail the requests that would use them, with the same kind.
     pub fn platform(self) -> Result<Platform> {
+        let (max_idle_per_host, idle_timeout) = (self.max_idle_per_host, self.idle_timeout);
+        let (trust, proxies) = self.parts()?;
+        let https = Https { trust, proxies, pool: Pool::new(max_idle_per_host, idle_timeout) };
+        Ok(crate::platform_with(HyperTransport { https }))
+    }
+
+    /// The proxy that requests to `host` would go through: scheme, host and port, without user and password; `None` if they go
+    /// to it directly. For reports and diagnosis: reads CA files and variables, touches no network.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`](identity_core::ErrorKind::InvalidArgument) if `host` is none, as
+    /// [`platform`](Self::platform), and if the proxy of the environment's variables cannot be used.
+    #[cfg(feature = "proxy")]
+    pub fn proxy_for(&self, host: &str) -> Result<Option<String>> {
+        let (_, proxies) = self.clone().parts()?;
+        if host.contains(['/', '?', '#', '@']) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("{host:?} is no host; expected a name or an address"),
+            ));
+        }
+        let url = format!("https://{host}/");
+        let mut request = Request::new(Method::Get, &url);
+        request.proxy = Wish::Configured;
+        let proxy = proxies.choose(&request, &Target::parse(&url)?)?;
+        Ok(proxy.map(|proxy| proxy.origin.clone()))
+    }
+
+    /// How many roots servers would be trusted by. For reports and diagnosis: reads the system's roots, CA files and variables.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`](identity_core::ErrorKind::InvalidArgument) if there is none, saying where they were looked
+    /// for, and as [`platform`](Self::platform).
+    pub fn count_roots(&self) -> Result<usize> {
+        let (trust, _) = self.clone().parts()?;
+        Ok(trust.count()?)
+    }
+
+    fn parts(self) -> Result<(Trust, Proxies)> {
         let trust = Trust::new(self.roots, self.authorities)?;
         let proxies = match self.proxies {
             None => Proxies::from_env(&ProcessEnv),
@@ -170,13 +214,45 @@ impl TransportOptions {
         };
         #[cfg(feature = "proxy")]
         let proxies = proxies.except(self.exceptions);
-        let https = Https { trust, proxies, pool: Pool::new(self.max_idle_per_host, self.idle_timeout) };
-        Ok(crate::platform_with(HyperTransport { https }))
+        Ok((trust, proxies))
     }
 }
 
 impl Default for TransportOptions {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::trust::tests::pem;
+
+    #[test]
+    fn roots_are_counted_as_they_are_trusted() {
+        let none = TransportOptions::new().roots(Roots::None);
+        assert!(none.count_roots().unwrap_err().to_string().contains("trusts nobody"));
+        let two = none.ca_pem(pem("one")).ca_pem(pem("two"));
+        assert_eq!(two.count_roots().unwrap(), 2);
+        // The options are as good as before.
+        two.platform().unwrap();
+    }
+
+    #[cfg(feature = "proxy")]
+    #[test]
+    fn the_proxy_to_a_host_is_told_without_its_password() {
+        let options = TransportOptions::new().proxy("http://user:canary@proxy.example:8080").proxy_exceptions("direct");
+        for (host, expected) in [
+            ("login.example", Some("http://proxy.example:8080")),
+            ("[::1]", Some("http://proxy.example:8080")),
+            ("a.direct", None),
+        ] {
+            assert_eq!(options.proxy_for(host).unwrap().as_deref(), expected, "{host}");
+        }
+        for host in ["", "a b", "user@host", "a/b"] {
+            assert_eq!(options.proxy_for(host).unwrap_err().kind(), ErrorKind::InvalidArgument, "{host}");
+        }
+        assert_eq!(TransportOptions::new().no_proxy().proxy_for("login.example").unwrap(), None);
     }
 }

@@ -289,6 +289,7 @@ fn a_proxy_that_cannot_be_used_is_told_when_the_platform_is_made() {
 
 const CHILD_TARGET: &str = "IDENTITY_TOKIO_TEST_TARGET";
 const CHILD_CA: &str = "IDENTITY_TOKIO_TEST_CA";
+const CHILD_PROXY: &str = "IDENTITY_TESTS_PROXY";
 const CHILD_EXCEPTIONS: &str = "IDENTITY_TOKIO_TEST_EXCEPTIONS";
 
 /// Not a test by itself: what the next one runs in a process with other variables.
@@ -299,6 +300,9 @@ async fn child_sends_by_the_environments_proxy() {
     if let Ok(list) = env::var(CHILD_EXCEPTIONS) {
         options = options.proxy_exceptions(list);
     }
+    // What is told of it is what is done, and has no password.
+    let told = options.proxy_for("localhost").unwrap();
+    assert_eq!(told, env::var(CHILD_PROXY).ok());
     let platform = options.platform().unwrap();
     let mut request = support::quick(Request::new(Method::Get, url));
     request.proxy = Proxy::Configured;
@@ -331,6 +335,9 @@ fn the_environments_proxy_is_used_unless_it_says_otherwise() {
         }
         if let Some(list) = set {
             child.env(CHILD_EXCEPTIONS, list);
+        }
+        if used == 1 {
+            child.env(CHILD_PROXY, format!("http://127.0.0.1:{}", proxy.server.port));
         }
         child.env(CHILD_TARGET, server.url()).env(CHILD_CA, authority.pem()).env("NO_PROXY", exceptions);
         let output =

@@ -192,6 +192,12 @@ impl Trust {
         (!Arc::ptr_eq(settings, stale)).then(|| Arc::clone(settings))
     }
 
+    /// How many roots there are.
+    pub(crate) fn count(&self) -> Result<usize> {
+        self.current()?;
+        Ok(self.lock().current.as_ref().map_or(0, |current| current.store.roots.len()))
+    }
+
     fn current(&self) -> Result<Arc<Settings>> {
         let mut known = self.lock();
         if !known.stamps.is_empty() && known.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AT_MOST_EVERY) {

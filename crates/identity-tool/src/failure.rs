@@ -86,7 +86,7 @@ pub(crate) fn exit_code(kind: ErrorKind) -> ExitCode {
 }
 
 /// What support asks for, in one line.
-fn facts(error: &Error) -> String {
+pub(crate) fn facts(error: &Error) -> String {
     let mut facts = vec![error.kind().as_str().to_owned()];
     let codes = error.entra_codes().iter().map(|code| format!("AADSTS{code}"));
     facts.extend(error.http_status().map(|status| format!("HTTP {status}")));

@@ -19,6 +19,7 @@ use std::{
 mod claims;
 mod cli;
 mod credentials;
+mod diagnose;
 mod emulator;
 mod explain;
 mod failure;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match &cli.command {
             cli::Command::Token(args) => token::run(args).await,
+            cli::Command::Diagnose(args) => diagnose::run(args).await,
             cli::Command::Emulator(args) => emulator::run(args).await,
             cli::Command::Explain(args) => explain::run(args),
         }

@@ -59,6 +59,8 @@ pub(crate) struct Paint(bool);
 
 impl Paint {
     pub(crate) const NONE: Self = Self(false);
+    #[cfg(test)]
+    pub(crate) const ALWAYS: Self = Self(true);
 
     /// For standard output.
     pub(crate) fn stdout() -> Self {
@@ -80,6 +82,10 @@ impl Paint {
 
     pub(crate) fn red(self, text: &str) -> String {
         self.wrap("1;31", text)
+    }
+
+    pub(crate) fn green(self, text: &str) -> String {
+        self.wrap("1;32", text)
     }
 
     fn wrap(self, code: &str, text: &str) -> String {

@@ -35,6 +35,16 @@ impl World {
         Self::new(&args.emulator, asks_managed_identity(args).then(|| metadata(&args.emulator))).await
     }
 
+    /// How `https` is spoken.
+    pub(crate) fn options(&self, transport: &TransportArgs) -> TransportOptions {
+        let options = TransportOptions::new();
+        let options = match &self.emulator {
+            None => options,
+            Some(emulator) => options.roots(Roots::None).ca_pem(emulator.ca_pem()).no_proxy(),
+        };
+        with(options, transport)
+    }
+
     /// What a credential sees; of the emulator's variables these.
     ///
     /// # Errors
@@ -50,14 +60,9 @@ impl World {
                 && transport.roots.is_none()
                 && transport.proxy.is_none()
                 && !transport.no_proxy;
-            return if is_default {
-                Ok(identity::platform())
-            } else {
-                with(TransportOptions::new(), transport).platform()
-            };
+            return if is_default { Ok(identity::platform()) } else { self.options(transport).platform() };
         };
-        let options = TransportOptions::new().roots(Roots::None).ca_pem(emulator.ca_pem()).no_proxy();
-        let real = with(options, transport).platform()?;
+        let real = self.options(transport).platform()?;
         let overlay = Overlay::new(variables(emulator), Arc::clone(real.env()));
         // Without its programs: whoever is signed in to one is somebody of the real world.
         let (transport, clock) = (Arc::clone(real.transport()), Arc::clone(real.clock()));

@@ -7,7 +7,7 @@ use clap::{
     parser::ValueSource,
 };
 
-use super::{Cli, Command, Credential, TokenArgs};
+use super::{ChainArgs, Cli, Command, Credential, TokenArgs, TransportArgs};
 
 /// Reads the command line.
 ///
@@ -19,21 +19,39 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Er
     let mut matches = command.try_get_matches_from_mut(arguments)?;
     let given = matches.subcommand_matches(TOKEN).map(given).unwrap_or_default();
     let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
-    if let Command::Token(args) = &cli.command
-        && let Some((kind, message)) = misuse(args, &given)
-    {
-        return Err(about_token(&mut command, kind, message));
+    let (name, misuse) = match &cli.command {
+        Command::Token(args) => (TOKEN, misuse(args, &given)),
+        Command::Diagnose(args) => (DIAGNOSE, of_proxy(&args.transport).or_else(|| of_chain(&args.chain))),
+        Command::Emulator(_) | Command::Explain(_) => return Ok(cli),
+    };
+    match misuse {
+        Some((kind, message)) => Err(about(name, &mut command, kind, message)),
+        None => Ok(cli),
     }
-    Ok(cli)
 }
 
-/// The error with the usage of `identity token`.
-fn about_token(command: &mut Clap, kind: ErrorKind, message: String) -> Error {
+/// The error with the usage of that subcommand.
+fn about(name: &str, command: &mut Clap, kind: ErrorKind, message: String) -> Error {
     command.build();
-    match command.find_subcommand_mut(TOKEN) {
-        Some(token) => token.error(kind, message),
+    match command.find_subcommand_mut(name) {
+        Some(subcommand) => subcommand.error(kind, message),
         None => command.error(kind, message),
     }
+}
+
+/// A password in the URL of a proxy.
+fn of_proxy(args: &TransportArgs) -> Option<(ErrorKind, String)> {
+    args.proxy.as_deref().filter(|url| url.contains('@')).map(|_| {
+        let message = "--proxy takes no password, for every user of this machine can read command lines; \
+             set the variable HTTPS_PROXY to the whole URL";
+        (ErrorKind::ValueValidation, message.to_owned())
+    })
+}
+
+/// A place that is both in the chain and not.
+fn of_chain(args: &ChainArgs) -> Option<(ErrorKind, String)> {
+    let link = args.contradiction()?;
+    Some((ErrorKind::ArgumentConflict, format!("--exclude and --include both name {link}; give one of them")))
 }
 
 /// The options that stand on the command line.
@@ -50,11 +68,8 @@ fn misuse(args: &TokenArgs, given: &[&'static str]) -> Option<(ErrorKind, String
         let message = format!("{flag} is refused, for every user of this machine can read command lines; {advice}");
         return Some((ErrorKind::UnknownArgument, message));
     }
-    let url = args.transport.proxy.as_deref().unwrap_or_default();
-    if url.contains('@') {
-        let message = "--proxy takes no password, for every user of this machine can read command lines; \
-             set the variable HTTPS_PROXY to the whole URL";
-        return Some((ErrorKind::ValueValidation, message.to_owned()));
+    if let Some(misuse) = of_proxy(&args.transport) {
+        return Some(misuse);
     }
     let own = args.credential;
     for name in given {
@@ -63,9 +78,8 @@ fn misuse(args: &TokenArgs, given: &[&'static str]) -> Option<(ErrorKind, String
             return Some((ErrorKind::ArgumentConflict, foreign(name, takes, own)));
         }
     }
-    if let Some(link) = args.chain.contradiction() {
-        let message = format!("--exclude and --include both name {link}; give one of them");
-        return Some((ErrorKind::ArgumentConflict, message));
+    if let Some(misuse) = of_chain(&args.chain) {
+        return Some(misuse);
     }
     if args.emulator.emulator && own == Credential::Default && given.contains(&"process-timeout") {
         let message = "--process-timeout does nothing with --emulator, whose world has no tools";
@@ -103,6 +117,7 @@ fn foreign(name: &str, takes: Takes, own: Credential) -> String {
 }
 
 const TOKEN: &str = "token";
+const DIAGNOSE: &str = "diagnose";
 
 /// Every option of `identity token` that not all credentials take, and whether one does.
 #[rustfmt::skip]

@@ -3,6 +3,7 @@
 pub(super) const EXAMPLES: &str = "\
 Examples:
   identity token --scope https://storage.azure.com/.default
+  identity diagnose
   identity token --scope https://storage.azure.com/.default --emulator
   identity token --scope https://storage.azure.com/.default \\
     --credential client-secret --emulator
@@ -59,6 +60,7 @@ Examples:
       --exec-arg=--credential=managed-identity \\
       --exec-arg=--scope=6dae42f8-4368-4678-94ff-3960e28e3630/.default
   Why is there no token?
+    identity diagnose --scope https://storage.azure.com/.default
     identity token --verbose --credential managed-identity --client-id ID \\
       --scope https://storage.azure.com/.default
 
@@ -94,3 +96,49 @@ Examples:
 
 All sources run; --source chooses whose variables are printed. Faults that
 change while it runs, and a record of all requests, are at the control address.";
+
+pub(super) const DIAGNOSE_SHORT: &str = "\
+Each credential of the chain is asked, also those that a program would not come
+to; then the tools are asked for their versions and the authority for its time.
+No token and no secret is shown. The exit code is 0 if there is a token, else
+that of `identity token`. --help has examples and the fields of --output json.";
+
+pub(super) const DIAGNOSE: &str = "\
+Each credential of the chain is asked, also those that a program would not come
+to; then the tools are asked for their versions and the authority for its time.
+No token and no secret is shown.
+
+Examples:
+  What do programs run as here, and why?
+    identity diagnose
+  For one service, and for a support case:
+    identity diagnose --scope https://vault.azure.net/.default -o json
+  Would the tools do if the variables were not there?
+    identity diagnose --exclude environment
+  See it at work with no cloud at hand:
+    identity diagnose --emulator
+
+The exit code is 0 if there is a token, else that of `identity token`: 2 for a
+configuration that is wrong, 3 if no credential is available, and so on.
+
+--output json prints one object. Times are seconds since 1970, UTC; what is not
+known is null. Fields may be added.
+  version, os, arch, time, emulator, scope
+  winner      the credential that a program gets, or null
+  error       why there is none: as `identity token -o json` tells it
+  next_steps  what to do, the likeliest first
+  warnings    all of those below
+  links       position, name, state, reached, milliseconds, reason, error,
+              token: credential, source, expires_on, audience, user, client_id,
+              object_id, resource_id, tenant_id
+              state: token, unavailable, stops_the_chain, cannot_be_built,
+              left_out, not_in_this_version
+  places      name, sign
+  variables   name, value or hidden_length, warnings
+  files       variable, path, trouble, bytes, modified, warnings,
+              token: issuer, subject, audience, expires_on
+  managed_identity   source, origin
+  tools       name, path, version, trouble; null where there can be none
+  network     authority, authority_trouble, http_status, milliseconds,
+              answer_trouble, clock_ahead_seconds, proxy, proxy_trouble, roots,
+              roots_trouble";

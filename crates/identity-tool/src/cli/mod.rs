@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod chain;
+mod diagnose;
 mod emulator;
 mod explain;
 mod flags;
@@ -13,7 +14,8 @@ mod token;
 mod values;
 
 pub(crate) use self::{
-    chain::ChainArgs,
+    chain::{ChainArgs, flag_name},
+    diagnose::{DEFAULT_SCOPE, DiagnoseArgs, DiagnoseOutput},
     emulator::{EmulatorArgs, EmulatorOutput, Stand},
     explain::ExplainArgs,
     flags::parse,
@@ -32,6 +34,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Token(Box<TokenArgs>),
+    Diagnose(Box<DiagnoseArgs>),
     Emulator(Box<EmulatorArgs>),
     Explain(ExplainArgs),
 }

@@ -87,9 +87,14 @@ impl<'a> ChainOptions<'a> {
     /// Where the chain's managed identity would come from; `None` if the chain has none.
     pub(crate) fn source(&self, chain: &DefaultAzureCredential, platform: &Platform) -> Option<&'static str> {
         let is_in = chain.links().any(|(link, member)| link == ChainLink::ManagedIdentity && member.is_ok());
+        is_in.then(|| self.source_of_managed_identity(platform)).flatten()
+    }
+
+    /// Where a managed identity would come from; `None` if it cannot be asked as the options say.
+    pub(crate) fn source_of_managed_identity(&self, platform: &Platform) -> Option<&'static str> {
         // The log has it already.
-        let managed = || with_default(NoSubscriber::default(), || self.managed_identity(platform));
-        is_in.then(managed)?.ok().map(|managed| managed.source())
+        let managed = with_default(NoSubscriber::default(), || self.managed_identity(platform));
+        managed.ok().map(|managed| managed.source())
     }
 
     /// The managed identity of the chain, as the options say.
@@ -124,7 +129,7 @@ impl<'a> ChainOptions<'a> {
     }
 
     /// The chain with nothing but who is in it.
-    fn places(&self) -> DefaultAzureCredentialBuilder {
+    pub(crate) fn places(&self) -> DefaultAzureCredentialBuilder {
         let mut builder = DefaultAzureCredential::builder();
         for link in &self.places.exclude {
             builder = builder.exclude(*link);

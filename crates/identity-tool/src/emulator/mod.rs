@@ -172,6 +172,9 @@ fn fault(args: &EmulatorArgs) -> Option<Answer> {
     })
 }
 
+/// What shells give for a program that Ctrl-C has ended.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// Ctrl-C, the signal by which services are stopped, and that of a terminal that closes: heard from now on, awaited later.
 #[cfg(unix)]
 pub(crate) fn stop_signal() -> io::Result<impl Future<Output = ()>> {

@@ -37,6 +37,15 @@ pub(super) fn explain(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>
     }
     // A cluster takes nothing from an emulator, and its clients say all of this several times.
     let is_for_people = args.output != Output::Kubectl;
+    if is_for_people
+        && args.credential == Credential::Default
+        && !args.emulator.emulator
+        && !error.attempts().is_empty()
+    {
+        let scope = screen::escape(args.scope.first().map_or("", String::as_str));
+        let what = paint.bold("to see what each of them found, also those that were not tried");
+        let _ = writeln!(out, "\n{what}\n  identity diagnose --scope {scope}");
+    }
     let could_be_emulated = is_for_people && !args.emulator.emulator && !args.credential.is_tool();
     if (is_absent || credentials::is_incomplete(error)) && could_be_emulated {
         let _ =

@@ -32,7 +32,7 @@ pub(crate) async fn run(args: &TokenArgs) -> io::Result<ExitCode> {
     let mut told = pin!(tell(args, &world));
     poll_fn(|cx| match told.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(done),
-        Poll::Pending => stopped.as_mut().poll(cx).map(|()| Ok(ExitCode::from(INTERRUPTED))),
+        Poll::Pending => stopped.as_mut().poll(cx).map(|()| Ok(ExitCode::from(emulator::INTERRUPTED))),
     })
     .await
 }
@@ -93,6 +93,3 @@ fn refuse(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>) -> ExitCod
     screen::tell(&text);
     failure::exit_code(error.kind())
 }
-
-/// What shells give for a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;

@@ -199,6 +199,7 @@ fn nothing_available_is_3_and_says_why_for_each_source() {
         "\n  AzureCliCredential: the Azure CLI (az) is not on the PATH",
         "\n  1. on a developer's machine: install the Azure CLI",
         "\n  CredentialUnavailable\n",
+        "\n  identity diagnose --scope https://storage.azure.com/.default\n",
         "\n  identity token --emulator --scope https://storage.azure.com/.default\n",
     ] {
         assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);

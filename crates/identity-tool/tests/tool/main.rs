@@ -15,6 +15,7 @@ use std::{
 
 use identity_emulator::{Answer, Emulator, Source};
 
+mod diagnose;
 mod emulate;
 mod entra;
 mod explain;

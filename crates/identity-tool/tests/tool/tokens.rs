@@ -134,7 +134,7 @@ fn help_and_version_are_there() {
         (version.code, version.stdout.as_str()),
         (Some(0), concat!("identity ", env!("CARGO_PKG_VERSION"), "\n"))
     );
-    for arguments in [&["--help"][..], &["token", "--help"], &["emulator", "--help"]] {
+    for arguments in [&["--help"][..], &["token", "--help"], &["diagnose", "--help"], &["emulator", "--help"]] {
         let done = run(arguments);
         assert!(done.code == Some(0) && done.stdout.contains("Examples:"), "{arguments:?}");
     }
@@ -143,7 +143,9 @@ fn help_and_version_are_there() {
 
 #[test]
 fn help_fits_the_terminal() {
-    for (columns, command) in [(60, "token"), (60, "emulator"), (100, "token"), (100, "emulator")] {
+    for (columns, command) in
+        [60, 100].into_iter().flat_map(|columns| ["token", "diagnose", "emulator"].map(|name| (columns, name)))
+    {
         let done = done(program().args([command, "-h"]).env("COLUMNS", columns.to_string()));
         let options = done.stdout.split("Exit codes:").next().unwrap().split("Examples:").next().unwrap();
         let longest = options.lines().max_by_key(|line| line.chars().count()).unwrap();

@@ -11,7 +11,7 @@ use std::{
 use crate::{Done, Files, SCOPE, done, program, run};
 
 /// A folder with this script as `name`.
-fn tool(test: &str, name: &str, script: &str) -> Files {
+pub(crate) fn tool(test: &str, name: &str, script: &str) -> Files {
     let files = Files::new(test);
     let path = files.write(name, &format!("#!/bin/sh\n# Stands in for {name}.\n{script}\n"));
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -132,7 +132,7 @@ fn a_tool_that_hangs_does_not_outlive_its_time_nor_the_command() {
 }
 
 /// Waits until the script and what it started are gone; whoever collects orphans on this machine may take a while.
-fn gone(files: &Files) {
+pub(crate) fn gone(files: &Files) {
     let group = fs::read_to_string(files.path("pid")).unwrap();
     let start = Instant::now();
     // The whole group: signal 0 only asks.

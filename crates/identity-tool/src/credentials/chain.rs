@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use identity::{
     ChainLink, DefaultAzureCredential, DefaultAzureCredentialBuilder, Error, ErrorKind, ManagedIdentityCredential,
-    Platform, Result,
+    ManagedIdentityCredentialBuilder, Platform, Result,
 };
 use tracing::subscriber::{NoSubscriber, with_default};
 
@@ -77,33 +77,50 @@ impl<'a> ChainOptions<'a> {
         }
         let Some(flag) = self.flag_of_managed_identity() else { return Ok(builder) };
         // What is put in the place of a credential is tried whatever the variable says, which is not what the flag says.
-        if let Some(why) = self.managed_identity_is_left_out(platform)? {
+        if let Some(why) = self.left_out(ChainLink::ManagedIdentity, platform)? {
             let message = format!("--{flag} does nothing, for managed identity is left out: {why}");
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        Ok(builder.replace(ChainLink::ManagedIdentity, Arc::new(self.managed_identity(platform)?)))
+        Ok(builder.replace(ChainLink::ManagedIdentity, Arc::new(self.managed_identity_in_chain(platform)?)))
     }
 
     /// Where the chain's managed identity would come from; `None` if the chain has none.
     pub(crate) fn source(&self, chain: &DefaultAzureCredential, platform: &Platform) -> Option<&'static str> {
         let is_in = chain.links().any(|(link, member)| link == ChainLink::ManagedIdentity && member.is_ok());
-        is_in.then(|| self.source_of_managed_identity(platform)).flatten()
+        is_in.then(|| self.source_in_chain(platform)).flatten()
     }
 
-    /// Where a managed identity would come from; `None` if it cannot be asked as the options say.
-    pub(crate) fn source_of_managed_identity(&self, platform: &Platform) -> Option<&'static str> {
+    /// Where a managed identity of the chain would come from; `None` if it cannot be asked as the options say.
+    pub(crate) fn source_in_chain(&self, platform: &Platform) -> Option<&'static str> {
         // The log has it already.
-        let managed = with_default(NoSubscriber::default(), || self.managed_identity(platform));
+        let managed = with_default(NoSubscriber::default(), || self.managed_identity_in_chain(platform));
         managed.ok().map(|managed| managed.source())
     }
 
-    /// The managed identity of the chain, as the options say.
+    /// A managed identity, as the options say.
     ///
     /// # Errors
     ///
     /// As `ManagedIdentityCredentialBuilder::build_with`.
     pub(crate) fn managed_identity(&self, platform: &Platform) -> Result<ManagedIdentityCredential> {
-        let mut builder = ManagedIdentityCredential::builder();
+        self.managed(ManagedIdentityCredential::builder(), platform)
+    }
+
+    /// The same as the chain has it: whoever leaves workload identity out leaves the exchange of its token out.
+    fn managed_identity_in_chain(&self, platform: &Platform) -> Result<ManagedIdentityCredential> {
+        let builder = ManagedIdentityCredential::builder();
+        let builder = match self.left_out(ChainLink::WorkloadIdentity, platform)? {
+            Some(_) => builder.exclude_token_exchange(),
+            None => builder,
+        };
+        self.managed(builder, platform)
+    }
+
+    fn managed(
+        &self,
+        mut builder: ManagedIdentityCredentialBuilder,
+        platform: &Platform,
+    ) -> Result<ManagedIdentityCredential> {
         if let Some(id) = self.client_id {
             builder = builder.client_id(id);
         }
@@ -153,12 +170,12 @@ impl<'a> ChainOptions<'a> {
         }
     }
 
-    /// Why the chain has no managed identity, by what is known without one: the options and the one variable.
-    fn managed_identity_is_left_out(&self, platform: &Platform) -> Result<Option<String>> {
+    /// Why the chain has nobody in a place, by what is known without building one: the options and the one variable.
+    fn left_out(&self, link: ChainLink, platform: &Platform) -> Result<Option<String>> {
         let value = platform.env().text(TOKEN_CREDENTIALS)?.map(|value| (TOKEN_CREDENTIALS.to_owned(), value));
         let env = Overlay::new(value.into_iter().collect(), Arc::clone(platform.env()));
         let chain = self.places().build_with(&platform.with_env(Arc::new(env)))?;
-        let place = chain.links().find(|(link, _)| *link == ChainLink::ManagedIdentity);
+        let place = chain.links().find(|(other, _)| *other == link);
         Ok(place.and_then(|(_, member)| member.err().map(str::to_owned)))
     }
 }

@@ -117,7 +117,7 @@ fn options(args: &DiagnoseArgs) -> ChainOptions<'_> {
 
 /// Where a managed identity would come from, by the variables.
 fn endpoint(options: &ChainOptions<'_>, platform: &Platform) -> Option<Endpoint> {
-    let source = options.source_of_managed_identity(platform)?;
+    let source = options.source_in_chain(platform)?;
     let env = platform.env().as_ref();
     let by = |name: &str| env.text(name).ok().flatten().and_then(|url| address::origin(&url, None));
     let origin = match source {

@@ -205,6 +205,22 @@ fn the_emulators_world_has_nothing_of_this_machine() {
 }
 
 #[test]
+fn who_leaves_workload_identity_out_is_not_told_of_its_exchange() {
+    let (_emulator, imds) = answering(Source::Imds, Answer::real());
+    let source = |arguments: &[&str]| {
+        let mut command = program();
+        command.args(["diagnose", "--proxy", "http://127.0.0.1:9"]).args(arguments);
+        command.env("AZURE_FEDERATED_TOKEN_FILE", "/nonexistent/token").env("AZURE_TENANT_ID", TENANT);
+        command.env("AZURE_AUTHORITY_HOST", "https://127.0.0.1:9/").env("AZURE_CLIENT_ID", TENANT);
+        command.envs(imds.iter().cloned());
+        json(&mut command).1["managed_identity"]["source"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(source(&[]), "token exchange");
+    assert_eq!(source(&["--exclude", "workload-identity"]), "IMDS");
+    assert_eq!(source(&["--exclude", "workload-identity", "--object-id", TENANT]), "IMDS");
+}
+
+#[test]
 fn options_that_contradict_are_2() {
     for (arguments, part) in [
         (&["--exclude", "broker", "--include", "broker"][..], "--exclude and --include both name broker"),

@@ -72,6 +72,12 @@ impl ChainedTokenCredential {
         }
     }
 
+    /// The context in which its credentials are called until one has answered.
+    #[must_use]
+    pub fn context(&self) -> CallContext {
+        self.0.context
+    }
+
     /// The credential that answered first and answers since; `None` before that, and with
     /// [`retry_sources`](ChainedTokenCredentialBuilder::retry_sources).
     #[must_use]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use identity::{
-    AccessToken, CallContext, ChainLink, DefaultAzureCredential, Error, ErrorKind, Platform, Result, TokenCredential,
-    TokenFuture, TokenRequestOptions,
+    AccessToken, ChainLink, DefaultAzureCredential, Error, ErrorKind, Platform, Result, TokenCredential, TokenFuture,
+    TokenRequestOptions,
 };
 
 use super::{
@@ -26,9 +26,7 @@ pub(super) async fn ask(
     };
     let members: Vec<_> =
         chain.links().map(|(link, member)| (link, member.map(Arc::clone).map_err(str::to_owned))).collect();
-    let is_alone = members.iter().filter(|(_, member)| member.is_ok()).count() == 1 && means_managed_identity(platform);
-    let context = if is_alone { CallContext::Alone } else { CallContext::DefaultChain };
-    let request = TokenRequestOptions::new().with_context(context);
+    let request = TokenRequestOptions::new().with_context(chain.context());
     let (mut links, mut failures) = (Vec::new(), Vec::new());
     for (link, member) in members {
         let credential = match member {
@@ -48,7 +46,7 @@ pub(super) async fn ask(
             Ok(token) => State::Token(Box::new(facts(&token))),
             Err(error) => {
                 failures.push((link, error.clone()));
-                judge(error)
+                judge(link, error)
             }
         };
         let took = (!matches!(state, State::NotInVersion(_))).then_some(took);
@@ -87,21 +85,17 @@ fn build(options: &ChainOptions<'_>, platform: &Platform) -> Result<(DefaultAzur
     }
 }
 
-/// Whether the variable names managed identity, which then has its whole patience.
-fn means_managed_identity(platform: &Platform) -> bool {
-    let value = platform.env().text("AZURE_TOKEN_CREDENTIALS").ok().flatten();
-    value.is_some_and(|value| value.trim().eq_ignore_ascii_case(ChainLink::ManagedIdentity.name()))
-}
-
 fn left_out(options: &ChainOptions<'_>, link: ChainLink, reason: String) -> State {
     State::LeftOut(if options.places.exclude.contains(&link) { "by --exclude".to_owned() } else { reason })
 }
 
-fn judge(error: Error) -> State {
-    match error.to_string() {
-        text if text.starts_with(NOT_IN_VERSION) => State::NotInVersion(error),
-        _ if error.is_unavailable() => State::Unavailable(error),
-        _ => State::Stops(error),
+fn judge(link: ChainLink, error: Error) -> State {
+    if !link.is_in_this_version() {
+        State::NotInVersion(error)
+    } else if error.is_unavailable() {
+        State::Unavailable(error)
+    } else {
+        State::Stops(error)
     }
 }
 
@@ -161,6 +155,3 @@ impl TokenCredential for Replay {
         self.link.name()
     }
 }
-
-/// How the chain begins what it says of a place that nothing is made for yet.
-const NOT_IN_VERSION: &str = "not available in this version";

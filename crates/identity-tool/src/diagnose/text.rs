@@ -316,7 +316,8 @@ pub(super) fn steps(error: &Error) -> Vec<String> {
     }
     let mut lines = text.lines().skip_while(|line| !line.starts_with(LIST));
     match lines.next() {
-        Some(_) => lines.map(str::to_owned).collect(),
+        // The reader has done that.
+        Some(_) => lines.filter(|line| !line.ends_with("`identity diagnose`")).map(str::to_owned).collect(),
         None => text.lines().last().map(str::to_owned).into_iter().collect(),
     }
 }

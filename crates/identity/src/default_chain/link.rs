@@ -64,6 +64,12 @@ impl ChainLink {
         }
     }
 
+    /// Whether this version has a credential for it. Where it has none, the chain says so in that place.
+    #[must_use]
+    pub const fn is_in_this_version(self) -> bool {
+        !matches!(self, Self::SharedTokenCache | Self::VisualStudioCode | Self::InteractiveBrowser | Self::Broker)
+    }
+
     /// Whether it is for services that were deployed, not for developers.
     pub(super) const fn is_deployed(self) -> bool {
         matches!(self, Self::Environment | Self::WorkloadIdentity | Self::ManagedIdentity)

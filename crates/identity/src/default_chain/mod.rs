@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use identity_chain::ChainedTokenCredential;
-use identity_core::{Result, TokenCredential, TokenFuture, TokenRequestOptions};
+use identity_core::{CallContext, Result, TokenCredential, TokenFuture, TokenRequestOptions};
 
 mod absent;
 #[cfg(test)]
@@ -11,6 +11,7 @@ mod absent;
 mod bare_tests;
 mod builder;
 mod link;
+mod members;
 mod steps;
 #[cfg(test)]
 #[cfg(feature = "default-chain")]
@@ -90,10 +91,18 @@ impl DefaultAzureCredential {
 
     /// Every place of the chain in its order: the credential that is tried there, or why none is.
     ///
-    /// For reports and diagnosis. A credential that is asked directly answers with all its patience; a chain asks with
-    /// [`CallContext::DefaultChain`](identity_core::CallContext::DefaultChain).
+    /// For reports and diagnosis: the chain asks each of them in its [`context`](Self::context).
     pub fn links(&self) -> impl Iterator<Item = (ChainLink, Result<&Arc<dyn TokenCredential>, &str>)> {
         self.0.links.iter().map(|(link, member)| (*link, member.as_ref().map_err(String::as_str)))
+    }
+
+    /// The context in which the credentials are asked until one has answered:
+    /// [`CallContext::DefaultChain`](identity_core::CallContext::DefaultChain), or
+    /// [`CallContext::Alone`](identity_core::CallContext::Alone) if `AZURE_TOKEN_CREDENTIALS` names managed identity and nothing
+    /// is included besides.
+    #[must_use]
+    pub fn context(&self) -> CallContext {
+        self.0.chain.context()
     }
 
     /// The place of the credential that answered first and answers since; `None` before that.

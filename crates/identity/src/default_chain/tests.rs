@@ -6,7 +6,7 @@ use std::{
 };
 
 use identity_core::{
-    AccessToken, Error, ErrorKind, Platform, Result, TokenCredential, TokenFuture, TokenRequestOptions,
+    AccessToken, CallContext, Error, ErrorKind, Platform, Result, TokenCredential, TokenFuture, TokenRequestOptions,
     fakes::{FakeClock, FakeEnv, FakeProcesses, FakeTransport, Sim, json, platform},
     http::{Response, TransportError, TransportErrorKind},
     process::Output,
@@ -242,8 +242,9 @@ fn a_malformed_endpoint_is_not_excused_by_a_client_id() {
 #[test]
 fn where_nothing_else_is_meant_managed_identity_has_all_its_patience() {
     let alone = World::laptop(&[("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")]);
-    let error = alone.get(&alone.default()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Transport, "silence is no absence");
+    let chain = alone.default();
+    let error = alone.get(&chain).unwrap_err();
+    assert_eq!((error.kind(), chain.context()), (ErrorKind::Transport, CallContext::Alone), "silence is no absence");
     assert!(alone.transport.count() > 1 && alone.clock.elapsed() > 3 * SILENCE);
 
     let in_company = World::laptop(&[("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")]);

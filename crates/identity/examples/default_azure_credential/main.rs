@@ -3,6 +3,9 @@
 //! `cargo run -p identity --example default_azure_credential --features default-chain`
 #![expect(clippy::print_stdout, reason = "an example that shows what it got")]
 
+#[cfg(test)]
+mod tests;
+
 // README
 use identity::{DefaultAzureCredential, TokenCredential};
 

@@ -50,8 +50,8 @@ impl<C> BlockingCredential<C> {
 
 impl<C: TokenCredential> BlockingCredential<C> {
     /// Gets a token for `scopes`, from memory where a usable one is there, else from the service, for which the calling
-    /// thread waits. Credentials of this project end every request within 100 seconds, those that run a tool may be told
-    /// otherwise; [`get_token_within`](Self::get_token_within) waits less.
+    /// thread waits. Credentials of this project end every request within 100 seconds; a chain asks one after the other, and
+    /// where thousands of scopes wait for one tool that takes minutes. [`get_token_within`](Self::get_token_within) waits less.
     ///
     /// # Errors
     ///

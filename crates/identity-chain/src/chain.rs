@@ -45,7 +45,8 @@ struct Inner {
     context: CallContext,
     retry_sources: bool,
     credentials: Vec<Arc<dyn TokenCredential>>,
-    steps: Vec<String>,
+    /// Whom each is about, and the step.
+    steps: Vec<(&'static str, String)>,
     /// The index of the credential that answered first; never set with `retry_sources`.
     winner: OnceLock<usize>,
 }
@@ -130,7 +131,8 @@ pub struct ChainedTokenCredentialBuilder {
     context: CallContext,
     retry_sources: bool,
     credentials: Vec<Arc<dyn TokenCredential>>,
-    steps: Vec<String>,
+    /// Whom each is about, and the step.
+    steps: Vec<(&'static str, String)>,
 }
 
 impl ChainedTokenCredentialBuilder {
@@ -159,9 +161,12 @@ impl ChainedTokenCredentialBuilder {
     }
 
     /// Adds steps that help where none of the credentials is available, the likeliest first. They are told behind those that
-    /// the failures themselves name ([`Error::advice`]).
+    /// the failures themselves name ([`Error::steps`]).
+    ///
+    /// Each has the name of the credential that it would make available, or none: where that credential names a step itself it is
+    /// there already, and this one is left out.
     #[must_use]
-    pub fn steps(mut self, steps: impl IntoIterator<Item = String>) -> Self {
+    pub fn steps(mut self, steps: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         self.steps.extend(steps);
         self
     }

@@ -166,7 +166,8 @@ impl Tool for AzureCli {
             let message = format!(
                 "the resource wants more proof than the Azure CLI can give by itself; run `{login}` with Azure CLI 2.76 or later, and try again"
             );
-            return Err(unavailable(message).with_scopes(wanted.scopes, Some(claims)));
+            let step = format!("run `{login}`");
+            return Err(unavailable(message).with_scopes(wanted.scopes, Some(claims)).with_steps(vec![step]));
         }
         find::scopes(wanted.scopes)?;
         check::resource(wanted.scopes)?;

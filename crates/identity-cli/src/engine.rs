@@ -126,9 +126,12 @@ impl Told<'_> {
         if kind == ErrorKind::AuthenticationRequired || self.wanted.claims.is_some() {
             error = error.with_scopes(self.wanted.scopes, self.wanted.claims);
         }
-        if kind == ErrorKind::AuthenticationRequired {
-            error = error.with_advice(last_step(why));
-        }
+        // The tool is there: what it lacks is nearer than what is not here at all.
+        let step = match kind {
+            ErrorKind::AuthenticationRequired => last_step(why),
+            _ => [self.tool.name(), ": ", &last_step(why)].concat(),
+        };
+        error = error.with_steps(vec![step]);
         Failure { error, may_pass: self.may_pass }
     }
 
@@ -136,7 +139,7 @@ impl Told<'_> {
     pub(crate) fn means_signed_out(&self, message: &str) -> Failure {
         let said = SignedOut(said::shown(self.said, self.hidden));
         let error =
-            Error::new(ErrorKind::AuthenticationFailed, message).with_advice(last_step(message)).with_source(said);
+            Error::new(ErrorKind::AuthenticationFailed, message).with_steps(vec![last_step(message)]).with_source(said);
         Failure { error, may_pass: self.may_pass }
     }
 }
@@ -256,7 +259,11 @@ impl Runner {
     }
 
     fn judge(&self, wanted: &Wanted<'_>) -> Result<()> {
-        wanted.claims.map_or(Ok(()), check::claims)?;
+        if let Some(claims) = wanted.claims {
+            check::claims(claims)?;
+            // Nobody is told to sign in again to what is not there.
+            self.program()?;
+        }
         self.tool.check(wanted)
     }
 
@@ -341,7 +348,8 @@ impl Runner {
                 (ErrorKind::Transport, format!("{name} was lost while it ran; run `{by_hand}` to see whether it works"))
             }
         };
-        Error::new(kind, message).with_source(error)
+        let step = last_step(&message);
+        Error::new(kind, message).with_steps(vec![step]).with_source(error)
     }
 }
 
@@ -396,7 +404,7 @@ fn in_context(error: Error, context: CallContext) -> Error {
     if goes_on && !error.is_unavailable() { error.with_kind(ErrorKind::CredentialUnavailable) } else { error }
 }
 
-/// What to do, which is how our messages of missing sign-ins end.
+/// What to do, which is how our messages end.
 fn last_step(message: &str) -> String {
     message.rsplit_once("; ").map_or(message, |(_, step)| step).to_owned()
 }

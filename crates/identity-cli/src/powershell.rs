@@ -125,7 +125,8 @@ impl Tool for AzurePowerShell {
             let message = format!(
                 "the resource wants more proof than Azure PowerShell can give by itself; run `{login}` with Az.Accounts 5.2.0 or later, and try again"
             );
-            return Err(unavailable(message).with_scopes(wanted.scopes, Some(claims)));
+            let step = format!("run `{login}`");
+            return Err(unavailable(message).with_scopes(wanted.scopes, Some(claims)).with_steps(vec![step]));
         }
         find::scopes(wanted.scopes)?;
         check::resource(wanted.scopes).map(|_| ())

@@ -36,6 +36,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait TokenCredential: fmt::Debug + Send + Sync {
     /// Gets a token for `scopes`, from memory where a usable one is there, else from the service.
     ///
+    /// To call it does no work but to look into memory; the work is done when the future is polled. So a caller may look whether
+    /// a token is ready ([`TokenFuture::try_ready`]) and drop the future if not.
+    ///
     /// A scope names a resource and what to do with it; for services it is the resource and `/.default`, such as
     /// `https://storage.azure.com/.default`.
     ///

@@ -1,5 +1,4 @@
 use std::{
-    borrow::Cow,
     error::Error as StdError,
     fmt::{self, Write as _},
     sync::Arc,
@@ -27,7 +26,7 @@ struct Inner {
     scopes: Vec<String>,
     claims: Option<String>,
     attempts: Vec<Error>,
-    advice: Cow<'static, str>,
+    steps: Vec<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -116,7 +115,7 @@ impl Error {
             scopes: Vec::new(),
             claims: None,
             attempts: Vec::new(),
-            advice: Cow::Borrowed(""),
+            steps: Vec::new(),
             source: None,
         }))
     }
@@ -184,11 +183,11 @@ impl Error {
         self.edit(|inner| inner.attempts = attempts)
     }
 
-    /// Adds the one step that would probably help, such as ``run `az login` ``: a chain lists it among what to do next. Only
-    /// where something is there and lacks just this; the message says it, too.
+    /// Adds what to do next, the likeliest first. A credential has one step at most, such as ``run `az login` ``, where it is there
+    /// and lacks just that; the message says it, too. A chain has all of them.
     #[must_use]
-    pub fn with_advice(self, advice: impl Into<Cow<'static, str>>) -> Self {
-        self.edit(|inner| inner.advice = advice.into())
+    pub fn with_steps(self, steps: Vec<String>) -> Self {
+        self.edit(|inner| inner.steps = steps)
     }
 
     /// Adds the cause.
@@ -257,10 +256,10 @@ impl Error {
         &self.0.attempts
     }
 
-    /// The one step that would probably help, if there is one: a command to run, or a variable to set. Empty if not.
+    /// What to do next, the likeliest first: commands to run, variables to set. Empty where nothing is likely to help.
     #[must_use]
-    pub fn advice(&self) -> &str {
-        &self.0.advice
+    pub fn steps(&self) -> &[String] {
+        &self.0.steps
     }
 
     /// Whether a chain tries its next credential after this error.
@@ -317,7 +316,8 @@ impl fmt::Debug for Error {
             write!(f, "; caused by: {error}")?;
             cause = error.source();
         }
-        f.write_str("; see ")?;
+        // A chain's message ends with a list.
+        f.write_str(if inner.attempts.is_empty() { "; see " } else { "\nsee " })?;
         f.write_str(inner.kind.help())
     }
 }
@@ -342,7 +342,7 @@ mod tests {
             .with_ids(Some("c".into()), Some("t".into()))
             .with_retry_after(Duration::from_secs(3))
             .with_scopes(&["s"], Some("{}"))
-            .with_advice("run it")
+            .with_steps(vec!["run it".into()])
             .with_source(fmt::Error);
         let copy = error.clone();
         assert_eq!(copy.to_string(), "managed identity: no");
@@ -359,7 +359,7 @@ mod tests {
             (copy.retry_after(), copy.scopes(), copy.claims()),
             (Some(Duration::from_secs(3)), &["s".to_owned()][..], Some("{}"))
         );
-        assert!(copy.source().is_some() && copy.advice() == "run it");
+        assert!(copy.source().is_some() && copy.steps() == ["run it"]);
     }
 
     #[test]

@@ -74,22 +74,7 @@ impl Client {
         let authority = Authority::choose(options.authority.as_deref(), env)?;
         let region = if is_adfs(tenant_id) { Region::None } else { Region::choose(options.region.as_deref(), env)? };
         let is_trusted = options.is_discovery_disabled || is_adfs(tenant_id) || authority.is_known();
-        let mut cache = CacheOptions::default();
-        if let Some(duration) = options.failure_memory {
-            if duration > cache.failure_memory {
-                let most = cache.failure_memory.as_secs();
-                return Err(invalid(format!("a failure memory of more than {most} s was given")));
-            }
-            cache.failure_memory = duration;
-        }
-        if let Some(capacity) = options.capacity {
-            if capacity == 0 {
-                return Err(invalid(
-                    "a cache for no token was asked for; expected a capacity of at least 1".to_owned(),
-                ));
-            }
-            cache.capacity = capacity;
-        }
+        let cache = options.cache()?;
         if options.in_flight == Some(0) {
             return Err(invalid("no request was allowed to be under way; expected at least 1".to_owned()));
         }

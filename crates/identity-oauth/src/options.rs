@@ -2,6 +2,11 @@
 
 use std::{fmt, time::Duration};
 
+use identity_cache::CacheOptions;
+use identity_core::{Env, Error, ErrorKind, Result};
+
+use crate::{authority::Authority, tenant::Tenants};
+
 /// Options that all credentials of a token endpoint have; their builders' setters of the same names say what each does.
 #[derive(Clone, Default)]
 pub struct ClientOptions {
@@ -16,6 +21,39 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
+    /// Judges what can be judged without knowing the application, for those who keep options for later.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`](identity_core::ErrorKind::InvalidArgument) for an authority or a list of tenants that is
+    /// none, whether it was set or is in its variable, and a failure memory of more than 60 seconds.
+    pub fn check(&self, env: &dyn Env) -> Result<()> {
+        Authority::choose(self.authority.as_deref(), env)?;
+        Tenants::new("", self.allowed_tenants.clone(), env)?;
+        self.cache().map(drop)
+    }
+
+    /// The limits of a cache for tokens.
+    pub(crate) fn cache(&self) -> Result<CacheOptions> {
+        let mut cache = CacheOptions::default();
+        if let Some(duration) = self.failure_memory {
+            if duration > cache.failure_memory {
+                let most = cache.failure_memory.as_secs();
+                return Err(invalid(format!("a failure memory of more than {most} s was given")));
+            }
+            cache.failure_memory = duration;
+        }
+        if let Some(capacity) = self.capacity {
+            if capacity == 0 {
+                return Err(invalid(
+                    "a cache for no token was asked for; expected a capacity of at least 1".to_owned(),
+                ));
+            }
+            cache.capacity = capacity;
+        }
+        Ok(cache)
+    }
+
     /// See the builders' `authority`.
     pub fn authority(&mut self, authority: String) {
         self.authority = Some(authority);
@@ -60,6 +98,10 @@ impl ClientOptions {
     pub fn require_granted_scopes(&mut self) {
         self.wants_all_scopes = true;
     }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
 }
 
 /// An authority is shown without what could be a password in it.

@@ -21,15 +21,16 @@ impl Tenants {
     ///
     /// [`ErrorKind::InvalidArgument`] if one that is allowed is no tenant, or the variable is not Unicode.
     pub fn new(own: &str, allowed: Option<Vec<String>>, env: &dyn Env) -> Result<Self> {
-        let allowed = match (allowed, env.text(env::ADDITIONALLY_ALLOWED_TENANTS)?) {
-            (Some(allowed), _) => allowed,
+        let (allowed, source) = match (allowed, env.text(env::ADDITIONALLY_ALLOWED_TENANTS)?) {
+            (Some(allowed), _) => (allowed, "an additionally allowed tenant"),
             (None, Some(text)) => {
-                text.split(';').map(str::trim).filter(|tenant| !tenant.is_empty()).map(str::to_owned).collect()
+                let listed = text.split(';').map(str::trim).filter(|tenant| !tenant.is_empty());
+                (listed.map(str::to_owned).collect(), env::ADDITIONALLY_ALLOWED_TENANTS)
             }
-            (None, None) => Vec::new(),
+            (None, None) => (Vec::new(), ""),
         };
         for tenant in allowed.iter().filter(|tenant| *tenant != ANY) {
-            check::tenant_id(tenant).map_err(|error| error.with_context("an additionally allowed tenant"))?;
+            check::tenant_id(tenant).map_err(|error| error.with_context(source))?;
         }
         let is_pinned = is_adfs(own) || env.text(env::DISABLE_MULTITENANT_AUTH)?.is_some();
         Ok(Self { own: own.to_owned(), allowed, is_pinned })

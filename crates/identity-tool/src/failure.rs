@@ -25,6 +25,7 @@ pub(crate) fn to_json(error: &Error) -> Value {
         "retry_after": error.retry_after().map(|wait| wait.as_secs()),
         "scopes": error.scopes(),
         "claims": error.claims(),
+        "steps": error.steps(),
         "attempts": error.attempts().iter().map(to_json).collect::<Vec<_>>(),
         "help": error.kind().help(),
     })

@@ -25,7 +25,8 @@ use identity_core::{AccessToken, BoxFuture, Result, TokenCredential, TokenFuture
 /// ```
 ///
 /// The provider remembers nothing by itself: the credential does, refreshes the token ahead of time with jitter, and keeps
-/// one that is still good while a refresh fails. A credential of your own that remembers nothing is asked each time.
+/// one that is still good while a refresh fails. A credential of your own that remembers nothing is asked each time, and its
+/// `get_token` is called twice for one token: what is not ready at once is asked for again, so its work belongs into the future.
 ///
 /// Source: azure-identity 1.27.0, `_bearer_token_provider.py`, which has a memory of its own.
 #[must_use]

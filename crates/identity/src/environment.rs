@@ -7,7 +7,7 @@ use identity_confidential::ClientSecretCredential;
 #[expect(deprecated, reason = "it is what these variables ask for")]
 use identity_confidential::UsernamePasswordCredential;
 use identity_core::{
-    Env, Error, ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture, TokenRequestOptions,
+    CallContext, Env, Error, ErrorKind, Platform, Result, Secret, TokenCredential, TokenFuture, TokenRequestOptions,
 };
 use identity_oauth::ClientOptions;
 use tracing::{info, warn};
@@ -63,16 +63,18 @@ impl TokenCredential for EnvironmentCredential {
     /// # Errors
     ///
     /// - [`ErrorKind::CredentialUnavailable`] if no set of variables is complete; the message says which of them are set.
-    /// - Those of the credential that was chosen, whose name is in the message.
+    /// - Those of the credential that was chosen, whose name is in the message. What a person would have to do first is
+    ///   [`ErrorKind::AuthenticationFailed`] in a chain: this identity was meant, and nobody is there to do it.
     fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
         let chosen = match &self.0.chosen {
             Ok(chosen) => chosen,
             Err(error) => return TokenFuture::ready(Err(error.clone())),
         };
+        let judged = move |error| in_context(of(chosen.name(), error), options);
         match chosen.get_token(scopes, options).try_ready() {
             Ok(Ok(token)) => TokenFuture::ready(Ok(token)),
-            Ok(Err(error)) => TokenFuture::ready(Err(of(chosen.name(), error))),
-            Err(future) => TokenFuture::pending(async { future.await.map_err(|error| of(chosen.name(), error)) }),
+            Ok(Err(error)) => TokenFuture::ready(Err(judged(error))),
+            Err(future) => TokenFuture::pending(async move { future.await.map_err(judged) }),
         }
     }
 
@@ -91,6 +93,16 @@ impl fmt::Debug for EnvironmentCredential {
 #[cold]
 fn of(name: &str, error: Error) -> Error {
     error.with_context(name).with_credential(NAME)
+}
+
+/// What was attempted and failed stops a chain, also where a person could help: another identity would hide it.
+#[cold]
+fn in_context(error: Error, options: Option<&TokenRequestOptions>) -> Error {
+    let is_alone = options.is_none_or(|options| options.context() == CallContext::Alone);
+    match error.kind() {
+        ErrorKind::AuthenticationRequired if !is_alone => error.with_kind(ErrorKind::AuthenticationFailed),
+        _ => error,
+    }
 }
 
 /// Builds an [`EnvironmentCredential`].
@@ -144,41 +156,46 @@ impl EnvironmentCredentialBuilder {
     /// The inner result is what callers are told if no set is complete.
     fn choose(self, platform: &Platform) -> Result<Result<Arc<dyn TokenCredential>>> {
         let env = platform.env().as_ref();
-        let (tenant, client) = (env.text(TENANT_ID)?, env.text(CLIENT_ID)?);
-        let options = self.options;
-        if let (Some(tenant), Some(client), Some(secret)) = (&tenant, &client, env.text(CLIENT_SECRET)?) {
-            let builder = ClientSecretCredential::builder(tenant, client, Secret::new(secret)).with_options(options);
-            return Ok(Ok(Arc::new(builder.build_with(platform)?)));
-        }
-        if let (Some(tenant), Some(client), Some(path)) = (&tenant, &client, env.text(CERTIFICATE_PATH)?) {
-            let builder = CertificateCredential::builder(tenant, client).with_options(options).certificate_path(path);
-            let builder = match env.text(CERTIFICATE_PASSWORD)? {
-                Some(password) => builder.password(Secret::new(password)),
-                None => builder,
-            };
-            let builder = if is_on(env, SEND_CERTIFICATE_CHAIN)? { builder.send_certificate_chain() } else { builder };
-            return Ok(Ok(Arc::new(builder.build_with(platform)?)));
-        }
-        if let (Some(client), Some(username), Some(password)) = (&client, env.text(USERNAME)?, env.text(PASSWORD)?) {
-            #[expect(deprecated, reason = "it is what these variables ask for")]
-            let builder =
-                UsernamePasswordCredential::builder(client, username, Secret::new(password)).with_options(options);
-            let builder = match tenant {
-                Some(tenant) => builder.tenant_id(tenant),
-                None => builder,
-            };
-            return Ok(Ok(Arc::new(builder.build_with(platform)?)));
-        }
-        Ok(Err(lacking(env, self.is_expected)))
+        let Some(set) = SETS.into_iter().find(|set| set.iter().all(|name| is_set(env, name))) else {
+            return Ok(Err(lacking(env, self.is_expected)));
+        };
+        // What no set needs may be meant for others, and is not read.
+        let text = |name| env.text(name).map(Option::unwrap_or_default);
+        let secret = |name| text(name).map(Secret::new);
+        let (client, options) = (text(CLIENT_ID)?, self.options);
+        Ok(Ok(match set.last().copied().unwrap_or_default() {
+            CLIENT_SECRET => {
+                let builder = ClientSecretCredential::builder(text(TENANT_ID)?, client, secret(CLIENT_SECRET)?);
+                Arc::new(builder.with_options(options).build_with(platform)?)
+            }
+            CERTIFICATE_PATH => {
+                let mut builder = CertificateCredential::builder(text(TENANT_ID)?, client)
+                    .with_options(options)
+                    .certificate_path(text(CERTIFICATE_PATH)?);
+                if is_set(env, CERTIFICATE_PASSWORD) {
+                    builder = builder.password(secret(CERTIFICATE_PASSWORD)?);
+                }
+                if is_on(env, SEND_CERTIFICATE_CHAIN)? {
+                    builder = builder.send_certificate_chain();
+                }
+                Arc::new(builder.build_with(platform)?)
+            }
+            _ => {
+                #[expect(deprecated, reason = "it is what these variables ask for")]
+                let mut builder = UsernamePasswordCredential::builder(client, text(USERNAME)?, secret(PASSWORD)?);
+                if is_set(env, TENANT_ID) {
+                    builder = builder.tenant_id(text(TENANT_ID)?);
+                }
+                Arc::new(builder.with_options(options).build_with(platform)?)
+            }
+        }))
     }
 }
 
 /// What to say where no set is complete, which depends on how near one is.
 fn lacking(env: &dyn Env, is_expected: bool) -> Error {
-    let is_set = |name: &&&'static str| env.var_os(name).is_some_and(|value| !value.is_empty());
     let unavailable = |message: String| Error::new(ErrorKind::CredentialUnavailable, message).with_credential(NAME);
-    let all = SETS.iter().flat_map(|set| set.iter());
-    let mut set: Vec<&'static str> = all.filter(is_set).copied().collect();
+    let mut set: Vec<&'static str> = SETS.into_iter().flatten().filter(|name| is_set(env, name)).collect();
     set.sort_unstable();
     set.dedup();
     if set.is_empty() {
@@ -190,23 +207,26 @@ fn lacking(env: &dyn Env, is_expected: bool) -> Error {
     } else {
         warn!(credential = NAME, ?set, "the environment is configured incompletely");
     }
-    // The first of those that lack least.
-    let lacks = |variables: &[&'static str]| -> Vec<&'static str> {
-        variables.iter().filter(|name| !is_set(name)).copied().collect()
-    };
-    let nearest = SETS.iter().map(|set| lacks(set)).min_by_key(Vec::len).unwrap_or_default();
-    // In a pod of Kubernetes these two belong to workload identity.
-    let is_pod = is_set(&&FEDERATED_TOKEN_FILE);
-    let set = set.join(", ");
-    let error = unavailable(format!("{set} set, but no set of variables is complete; {WHAT_TO_SET}"));
-    match nearest.as_slice() {
-        _ if is_pod => error,
-        // Two of three: somebody meant it.
-        [SECRET_OR_CERTIFICATE] => error
-            .with_advice(format!("set {CLIENT_SECRET} or {CERTIFICATE_PATH} as well, for of {NAME} there is {set}")),
-        [missing] => error.with_advice(format!("set {missing} as well, for of {NAME} there is {set}")),
-        _ => error,
+    // Of those that lack one, one of which something is there that is in no other comes first.
+    let lacks = |set: [&'static str; 3]| set.into_iter().filter(|name| !is_set(env, name)).collect::<Vec<_>>();
+    let near = SETS.into_iter().filter(|set| lacks(*set).len() == 1);
+    let is_special = |set: &[&str; 3]| set.iter().any(|name| !COMMON.contains(name) && is_set(env, name));
+    let missing = near.clone().find(is_special).or_else(|| near.clone().next()).and_then(|set| lacks(set).pop());
+    let shown = set.join(", ");
+    let error = unavailable(format!("{shown} set, but no set of variables is complete; {WHAT_TO_SET}"));
+    // In a pod of Kubernetes tenant and client belong to workload identity.
+    match missing.filter(|_| !is_set(env, FEDERATED_TOKEN_FILE)) {
+        Some(CLIENT_SECRET) if !is_set(env, CERTIFICATE_PATH) => {
+            error.with_steps(vec![format!("set {CLIENT_SECRET} or {CERTIFICATE_PATH}, too: {NAME} has {shown}")])
+        }
+        Some(missing) => error.with_steps(vec![format!("set {missing}, too: {NAME} has {shown}")]),
+        None => error,
     }
+}
+
+/// An empty variable is not.
+fn is_set(env: &dyn Env, name: &str) -> bool {
+    env.var_os(name).is_some_and(|value| !value.is_empty())
 }
 
 /// Whether a variable turns something on. Source: azidentity (Go) and @azure/identity (JavaScript), which agree.
@@ -224,15 +244,13 @@ const SEND_CERTIFICATE_CHAIN: &str = "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN";
 const USERNAME: &str = "AZURE_USERNAME";
 const PASSWORD: &str = "AZURE_PASSWORD";
 const FEDERATED_TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
-/// Of two sets that both lack the proof alone, the first stands for both.
-const SECRET_OR_CERTIFICATE: &str = CLIENT_SECRET;
 
-/// The sets in their order.
-const SETS: [&[&str]; 3] = [
-    &[TENANT_ID, CLIENT_ID, CLIENT_SECRET],
-    &[TENANT_ID, CLIENT_ID, CERTIFICATE_PATH],
-    &[CLIENT_ID, USERNAME, PASSWORD],
-];
+/// The sets in their order; the last of each is what proves who it is, or who somebody is.
+const SETS: [[&str; 3]; 3] =
+    [[TENANT_ID, CLIENT_ID, CLIENT_SECRET], [TENANT_ID, CLIENT_ID, CERTIFICATE_PATH], [CLIENT_ID, USERNAME, PASSWORD]];
+
+/// In several sets.
+const COMMON: [&str; 2] = [TENANT_ID, CLIENT_ID];
 
 const WHAT_TO_SET: &str =
     "it takes AZURE_TENANT_ID and AZURE_CLIENT_ID with AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH";

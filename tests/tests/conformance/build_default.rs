@@ -93,6 +93,6 @@ fn without_common(told: &Builder) -> Builder {
 }
 
 fn link(name: &str) -> ChainLink {
-    let found = ChainLink::ALL.into_iter().find(|link| link.name() == name);
+    let found = ChainLink::ALL.iter().copied().find(|link| link.name() == name);
     found.unwrap_or_else(|| panic!("no place of a default chain is called {name}"))
 }

@@ -57,8 +57,9 @@ pub(crate) const fn flag_name(link: ChainLink) -> &'static str {
 }
 
 fn links() -> impl TypedValueParser<Value = ChainLink> {
-    PossibleValuesParser::new(ChainLink::ALL.map(flag_name))
-        .try_map(|name| ChainLink::ALL.into_iter().find(|link| flag_name(*link) == name).ok_or("no such credential"))
+    PossibleValuesParser::new(ChainLink::ALL.iter().map(|link| flag_name(*link))).try_map(|name| {
+        ChainLink::ALL.iter().copied().find(|link| flag_name(*link) == name).ok_or("no such credential")
+    })
 }
 
 #[cfg(test)]
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn every_place_has_a_name_of_its_own() {
-        for link in ChainLink::ALL {
+        for &link in ChainLink::ALL {
             let plain = link.name().trim_end_matches("Credential").to_ascii_lowercase();
             assert_eq!(flag_name(link).replace('-', ""), plain);
             assert_eq!(ChainLink::ALL.iter().filter(|other| flag_name(**other) == flag_name(link)).count(), 1);

@@ -76,7 +76,7 @@ fn build(options: &ChainOptions<'_>, platform: &Platform) -> Result<(DefaultAzur
             Ok(chain) => return Ok((chain, broken)),
             Err(error) => error,
         };
-        let culprit = ChainLink::ALL.into_iter().find(|link| link.name() == error.credential());
+        let culprit = ChainLink::ALL.iter().copied().find(|link| link.name() == error.credential());
         match culprit.filter(|culprit| broken.iter().all(|(link, _)| link != culprit)) {
             Some(link) => broken.push((link, error)),
             // Nothing is left: what was broken says more than that.

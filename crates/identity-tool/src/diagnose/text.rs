@@ -269,10 +269,12 @@ fn verdict(page: &mut Page, report: &Report) {
             if report.links.is_empty() {
                 page.text(2, &error.to_string(), Style::Plain);
             }
-            for step in steps(error) {
-                match step.split_once(". ").filter(|(number, _)| number.parse::<u8>().is_ok()) {
-                    Some((number, step)) => page.row(2, 2, &format!("{number}."), step, Style::Plain),
-                    None => page.text(2, &step, Style::Plain),
+            match steps(error).as_slice() {
+                [only] => page.text(2, only, Style::Plain),
+                several => {
+                    for (index, step) in several.iter().enumerate() {
+                        page.row(2, 2, &format!("{}.", index + 1), step, Style::Plain);
+                    }
                 }
             }
             let stop = end.and_then(|end| report.links.get(end));
@@ -308,18 +310,9 @@ fn warn(page: &mut Page, warnings: &[String]) {
     }
 }
 
-/// What to do by the error of a chain, the likeliest first.
-pub(super) fn steps(error: &Error) -> Vec<String> {
-    let text = error.to_string();
-    if error.attempts().is_empty() {
-        return Vec::new();
-    }
-    let mut lines = text.lines().skip_while(|line| !line.starts_with(LIST));
-    match lines.next() {
-        // The reader has done that.
-        Some(_) => lines.filter(|line| !line.ends_with("`identity diagnose`")).map(str::to_owned).collect(),
-        None => text.lines().last().map(str::to_owned).into_iter().collect(),
-    }
+/// What to do by the error of a chain, the likeliest first; but for what the reader has just done.
+pub(super) fn steps(error: &Error) -> Vec<&str> {
+    error.steps().iter().map(String::as_str).filter(|step| !step.ends_with("`identity diagnose`")).collect()
 }
 
 /// `12 ms`, `1.2 s`.
@@ -331,8 +324,6 @@ fn length(time: Duration) -> String {
 }
 
 const PROXIES: [&str; 2] = ["HTTPS_PROXY", "ALL_PROXY"];
-/// Before what a chain advises.
-const LIST: &str = "what to do, the likeliest first:";
 /// The longest name of a credential, its number included.
 const NAME_WIDTH: usize = 33;
 const LABEL_WIDTH: usize = 11;

@@ -21,7 +21,9 @@ impl Absent {
     /// It could not be built.
     #[cfg(any(feature = "msi", feature = "workload"))]
     pub(super) fn failed(link: ChainLink, error: Error) -> Self {
-        Self { link, error: error.with_kind(ErrorKind::CredentialUnavailable).with_credential(link.name()) }
+        let step = format!("solve what the line of {link} says");
+        let error = error.with_kind(ErrorKind::CredentialUnavailable).with_credential(link.name());
+        Self { link, error: error.with_steps(vec![step]) }
     }
 
     /// This version does not have it.

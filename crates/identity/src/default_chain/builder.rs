@@ -192,10 +192,12 @@ impl DefaultAzureCredentialBuilder {
     /// - the variables of `EnvironmentCredential` are complete and its credential cannot be built;
     /// - an endpoint of managed identity that a variable names is malformed, or the identity that was given here, not by
     ///   `AZURE_CLIENT_ID`, is one that the source does not take;
-    /// - a process timeout or failure memory is out of its bounds.
+    /// - workload identity cannot be built although tenant, client and token file are there;
+    /// - an option is malformed or out of its bounds, or `AZURE_AUTHORITY_HOST` or `AZURE_ADDITIONALLY_ALLOWED_TENANTS` is
+    ///   malformed, whether or not the credential that they are for is tried.
     ///
-    /// Workload identity that cannot be built, and managed identity that cannot for `AZURE_CLIENT_ID` alone, count as
-    /// unavailable.
+    /// Workload identity whose tenant or client the variables do not name, and managed identity that cannot be built for
+    /// `AZURE_CLIENT_ID` alone, count as unavailable.
     pub fn build_with(self, platform: &Platform) -> Result<DefaultAzureCredential> {
         self.assemble(platform).map_err(|error| match error.credential() {
             "" => error.with_credential(NAME),

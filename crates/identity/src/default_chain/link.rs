@@ -34,7 +34,7 @@ pub enum ChainLink {
 
 impl ChainLink {
     /// All of them, in their order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::Environment,
         Self::WorkloadIdentity,
         Self::ManagedIdentity,
@@ -115,8 +115,8 @@ impl Wish {
             "" => Ok(Self::Nothing),
             dev if dev.eq_ignore_ascii_case("dev") => Ok(Self::Dev),
             prod if prod.eq_ignore_ascii_case("prod") => Ok(Self::Prod),
-            _ => ChainLink::ALL.into_iter().find(named).map(Self::Only).ok_or_else(|| {
-                let names = ChainLink::ALL.into_iter().filter(|link| link.has_name_of_its_own());
+            _ => ChainLink::ALL.iter().copied().find(named).map(Self::Only).ok_or_else(|| {
+                let names = ChainLink::ALL.iter().copied().filter(|link| link.has_name_of_its_own());
                 let names: Vec<&str> = names.map(ChainLink::name).collect();
                 let message = format!(
                     "{VARIABLE} has a value that names nothing; expected dev, prod, or one of {}",
@@ -190,11 +190,11 @@ mod tests {
 
     #[test]
     fn dev_and_prod_share_no_place_and_leave_none_but_the_browser() {
-        for link in ChainLink::ALL {
+        for &link in ChainLink::ALL {
             let (dev, prod) = (Wish::Dev.excludes(link).is_none(), Wish::Prod.excludes(link).is_none());
             assert_eq!(dev != prod, link != ChainLink::InteractiveBrowser, "{link}");
             assert_eq!(Wish::Nothing.excludes(link).is_none(), link != ChainLink::InteractiveBrowser, "{link}");
-            for only in ChainLink::ALL {
+            for &only in ChainLink::ALL {
                 assert_eq!(Wish::Only(only).excludes(link).is_none(), link == only, "{link}");
             }
         }

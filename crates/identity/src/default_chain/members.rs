@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use identity_chain::ChainedTokenCredential;
+#[cfg(any(feature = "msi", feature = "workload"))]
+use identity_core::check;
 use identity_core::{CallContext, Error, ErrorKind, Platform, Result, TokenCredential};
 
 #[cfg(feature = "msi")]
@@ -25,8 +27,9 @@ impl DefaultAzureCredentialBuilder {
             );
             return Err(invalid(message));
         }
+        self.check(platform)?;
         let mut links = Vec::with_capacity(ChainLink::ALL.len());
-        for link in ChainLink::ALL {
+        for &link in ChainLink::ALL {
             links.push((link, self.member(link, wish, platform)?));
         }
         let members: Vec<_> = links.iter().filter_map(|(_, member)| member.as_ref().ok().map(Arc::clone)).collect();
@@ -35,11 +38,43 @@ impl DefaultAzureCredentialBuilder {
         }
         // Nothing else is meant: it has its whole patience.
         let is_managed_alone = wish == Wish::Only(ChainLink::ManagedIdentity) && members.len() == 1;
-        let is_in = |link| links.iter().any(|(other, member)| *other == link && member.is_ok());
-        let chain = ChainedTokenCredential::builder(members).default_chain(NAME).steps(steps(env, wish, is_in));
+        let included: Vec<ChainLink> =
+            links.iter().filter(|(_, member)| member.is_ok()).map(|(link, _)| *link).collect();
+        let is_real = |link| included.contains(&link) && self.is_real(link, platform);
+        let mut lacking: Vec<&str> = included.iter().filter_map(|link| lacking(*link)).collect();
+        lacking.dedup();
+        let steps = steps(env, wish, self.requires_variable, is_real, &lacking);
+        let chain = ChainedTokenCredential::builder(members).default_chain(NAME).steps(steps);
         let chain = if is_managed_alone { chain.context(CallContext::Alone) } else { chain };
         let chain = if self.retry_sources { chain.retry_sources() } else { chain };
         Ok(DefaultAzureCredential(Arc::new(Inner { chain: chain.build()?, links })))
+    }
+
+    /// Judges what the program said, also of what is not tried here: a mistake must not wait for the place where it matters.
+    fn check(&self, platform: &Platform) -> Result<()> {
+        #[cfg(any(feature = "environment", feature = "workload"))]
+        self.options().check(platform.env().as_ref())?;
+        #[cfg(feature = "workload")]
+        {
+            self.workload_tenant_id.as_deref().map_or(Ok(()), check::tenant_id)?;
+            self.workload_client_id.as_deref().map_or(Ok(()), |id| check::id("client id", id))?;
+        }
+        #[cfg(feature = "msi")]
+        if let Managed::User(id) = &self.managed_identity {
+            check::id("client id", id)?;
+        }
+        #[cfg(any(feature = "cli", feature = "environment", feature = "msi", feature = "workload"))]
+        self.tool(ChainLink::AzureCli, platform)?;
+        let _ = platform;
+        Ok(())
+    }
+
+    /// Whether there is a credential in a place that is tried, and not only its name.
+    fn is_real(&self, link: ChainLink, platform: &Platform) -> bool {
+        let is_replaced = self.told.iter().any(|(told, how)| *told == link && matches!(how, Told::Replaced(_)));
+        let is_tool = matches!(link, ChainLink::AzureCli | ChainLink::AzurePowerShell | ChainLink::AzureDeveloperCli);
+        let can_run = !is_tool || platform.processes().is_some();
+        is_replaced || link.is_in_this_version() && lacking(link).is_none() && can_run
     }
 
     /// What is in a place, or why nothing is.
@@ -56,7 +91,7 @@ impl DefaultAzureCredentialBuilder {
         }
         Ok(Ok(match link {
             ChainLink::Environment => self.environment(platform)?,
-            ChainLink::WorkloadIdentity => self.workload_identity(platform),
+            ChainLink::WorkloadIdentity => self.workload_identity(platform)?,
             ChainLink::ManagedIdentity => {
                 self.managed_identity(platform, self.is_in(ChainLink::WorkloadIdentity, wish))?
             }
@@ -82,26 +117,37 @@ impl DefaultAzureCredentialBuilder {
     }
 
     #[cfg(feature = "workload")]
-    fn workload_identity(&self, platform: &Platform) -> Arc<dyn TokenCredential> {
+    fn workload_identity(&self, platform: &Platform) -> Result<Arc<dyn TokenCredential>> {
         let link = ChainLink::WorkloadIdentity;
         if !is_set(platform, FEDERATED_TOKEN_FILE) {
-            return Arc::new(Absent::unavailable(link, NO_POD));
+            return Ok(Arc::new(Absent::unavailable(link, NO_POD)));
         }
         let mut builder = identity_workload::WorkloadIdentityCredential::builder().with_options(self.options());
+        let (tenant, client) = (self.workload_tenant_id.as_deref(), self.workload_client_id.as_deref());
         #[cfg(feature = "msi")]
-        if let Managed::User(id) = &self.managed_identity {
-            builder = builder.client_id(id);
-        }
-        if let Some(id) = &self.workload_client_id {
-            builder = builder.client_id(id);
-        }
-        if let Some(id) = &self.workload_tenant_id {
+        let client = match &self.managed_identity {
+            Managed::User(id) => client.or(Some(id)),
+            _ => client,
+        };
+        if let Some(id) = tenant {
             builder = builder.tenant_id(id);
         }
-        match builder.build_with(platform) {
-            Ok(credential) => Arc::new(credential),
-            Err(error) => Arc::new(Absent::failed(link, error)),
+        if let Some(id) = client {
+            builder = builder.client_id(id);
         }
+        let error = match builder.build_with(platform) {
+            Ok(credential) => return Ok(Arc::new(credential)),
+            Err(error) => error,
+        };
+        // Variables that do not say who it is may be meant for somebody else. Whatever else is wrong must not lead to another
+        // identity.
+        let is_good = |name: &str, check: fn(&str) -> Result<()>| {
+            platform.env().text(name).is_ok_and(|value| value.is_some_and(|value| check(&value).is_ok()))
+        };
+        let is_id = |id: &str| check::id("client id", id);
+        let says_who = (tenant.is_some() || is_good(TENANT_ID, check::tenant_id))
+            && (client.is_some() || is_good(CLIENT_ID, is_id));
+        if says_who { Err(error) } else { Ok(Arc::new(Absent::failed(link, error))) }
     }
 
     /// `with_exchange` if workload identity is tried, too: whoever leaves that out means the exchange of its token as well.
@@ -206,10 +252,14 @@ impl DefaultAzureCredentialBuilder {
     }
 
     #[cfg(not(feature = "workload"))]
-    #[expect(clippy::unused_self, reason = "the signature of the build that has the feature")]
-    fn workload_identity(&self, platform: &Platform) -> Arc<dyn TokenCredential> {
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "the signature of the build that has the feature"
+    )]
+    fn workload_identity(&self, platform: &Platform) -> Result<Arc<dyn TokenCredential>> {
         let set = [FEDERATED_TOKEN_FILE].into_iter().filter(|name| is_set(platform, name)).collect::<Vec<_>>();
-        Arc::new(Absent::not_compiled_in(ChainLink::WorkloadIdentity, "workload", &set))
+        Ok(Arc::new(Absent::not_compiled_in(ChainLink::WorkloadIdentity, "workload", &set)))
     }
 
     #[cfg(not(feature = "msi"))]
@@ -219,7 +269,7 @@ impl DefaultAzureCredentialBuilder {
         reason = "the signature of the build that has the feature"
     )]
     fn managed_identity(&self, platform: &Platform, _: bool) -> Result<Arc<dyn TokenCredential>> {
-        let names = ["IDENTITY_ENDPOINT", "MSI_ENDPOINT"];
+        let names = ["IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"];
         let set = names.into_iter().filter(|name| is_set(platform, name)).collect::<Vec<_>>();
         Ok(Arc::new(Absent::not_compiled_in(ChainLink::ManagedIdentity, "msi", &set)))
     }
@@ -235,6 +285,20 @@ impl DefaultAzureCredentialBuilder {
     }
 }
 
+/// The feature that brings a credential into its place, if this build is without it.
+fn lacking(link: ChainLink) -> Option<&'static str> {
+    let (has, feature) = match link {
+        ChainLink::Environment => (cfg!(feature = "environment"), "`environment`"),
+        ChainLink::WorkloadIdentity => (cfg!(feature = "workload"), "`workload`"),
+        ChainLink::ManagedIdentity => (cfg!(feature = "msi"), "`msi`"),
+        ChainLink::AzureCli | ChainLink::AzurePowerShell | ChainLink::AzureDeveloperCli => {
+            (cfg!(feature = "cli"), "`cli`")
+        }
+        _ => (true, ""),
+    };
+    (!has).then_some(feature)
+}
+
 fn is_set(platform: &Platform, name: &str) -> bool {
     platform.env().var_os(name).is_some_and(|value| !value.is_empty())
 }
@@ -244,7 +308,9 @@ fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
-#[cfg(any(not(feature = "environment"), feature = "msi"))]
+#[cfg(feature = "workload")]
+const TENANT_ID: &str = "AZURE_TENANT_ID";
+#[cfg(any(not(feature = "environment"), feature = "msi", feature = "workload"))]
 const CLIENT_ID: &str = "AZURE_CLIENT_ID";
 const FEDERATED_TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 #[cfg(feature = "workload")]

@@ -37,15 +37,17 @@ pub use self::{builder::DefaultAzureCredentialBuilder, link::ChainLink};
 /// | 10 | `BrokerCredential` | not in this version |
 ///
 /// A service's credential (1 to 3) that is there and fails stops the chain, for another identity would hide what went wrong. A
-/// developer's tool that fails, whatever its reason, counts as not there. Where there is no token the error has a line for
-/// each credential and says what to do; [`Error::attempts`](identity_core::Error::attempts) has the same as data, and the
-/// command `identity diagnose` shows more.
+/// developer's tool that fails counts as not there, unless the call itself is wrong (a scope or tenant that is none). Where there
+/// is no token the error has a line for each credential and says what to do;
+/// [`Error::attempts`](identity_core::Error::attempts) and [`Error::steps`](identity_core::Error::steps) have the same as data,
+/// and the command `identity diagnose` shows more.
 ///
 /// The variable `AZURE_TOKEN_CREDENTIALS` narrows the chain: `dev` for 4 to 8 and 10, `prod` for 1 to 3, or the name of one
 /// credential in letters of either case (not of 4 and 10). A service should set it to `prod`, or to the one that it means.
 ///
-/// Whether there is a metadata endpoint is found out by one request that waits a second at most, unless the variable names
-/// `ManagedIdentityCredential`. On a machine without any of all this, and without tools, a call fails within that second.
+/// Whether there is a metadata endpoint is found out by one request that waits a second at most, unless managed identity is
+/// the only one that is tried, since the variable names `ManagedIdentityCredential`. On a machine without any of all this, and
+/// without tools, a call fails within that second.
 ///
 /// Clones share everything. Turning a feature of this crate on brings a credential into its place and changes nothing else;
 /// one that is not compiled in is listed with its feature, and stops the chain if variables are made for it.

@@ -4,58 +4,82 @@ use identity_core::Env;
 
 use super::link::{ChainLink, VARIABLE, Wish};
 
-/// The steps, the likeliest first; at least one.
-pub(super) fn steps(env: &dyn Env, wish: Wish, is_in: impl Fn(ChainLink) -> bool) -> Vec<String> {
+/// The steps, the likeliest first, each with the credential that it is about; at least one. `is_in` tells which credentials the
+/// chain could use, `lacking` are the features that would bring more, and `requires_variable` says whether the program wants the
+/// variable to be set.
+pub(super) fn steps(
+    env: &dyn Env,
+    wish: Wish,
+    requires_variable: bool,
+    is_in: impl Fn(ChainLink) -> bool,
+    lacking: &[&str],
+) -> Vec<(&'static str, String)> {
     let is_set = |name: &str| env.var_os(name).is_some_and(|value| !value.is_empty());
-    let mut steps: Vec<&str> =
-        PLACES.iter().filter(|(name, link, _)| is_in(*link) && is_set(name)).map(|row| row.2).collect();
-    // Two variables of one place say the same.
-    steps.dedup();
+    let mut steps: Vec<(ChainLink, String)> = Vec::new();
+    for (sign, link, begun, step) in PLACES {
+        if is_in(link) && is_set(sign) {
+            // The platform has done its part.
+            let step = if is_set(begun) { format!("solve what the line of {link} says") } else { step.to_owned() };
+            // Two variables of one place say the same.
+            if steps.iter().all(|(_, other)| *other != step) {
+                steps.push((link, step));
+            }
+        }
+    }
     // Where no place is known it is a developer's machine more often than anything else.
-    let everywhere = EVERYWHERE.iter().filter(|(link, _)| is_in(*link)).map(|row| row.1);
-    match steps.is_empty() {
-        true => steps.extend(everywhere),
-        // Tools are in no service, but a build machine may have them.
-        false => steps.extend(everywhere.filter(|step| *step != ON_AZURE)),
+    let is_known = !steps.is_empty();
+    for (link, step) in EVERYWHERE {
+        if is_in(link) && !(is_known && step == ON_AZURE) {
+            steps.push((link, step.to_owned()));
+        }
     }
-    let mut steps: Vec<String> = steps.into_iter().map(str::to_owned).collect();
-    if wish != Wish::Nothing {
-        steps.push(format!("unset {VARIABLE} to have all credentials tried"));
+    // A build machine has `az`, which nobody can sign in to there by hand: its step is not the tool's own.
+    let about = |link: ChainLink, step: &str| if IN_BUILDS.contains(&step) { "" } else { link.name() };
+    let mut steps: Vec<(&str, String)> = steps.into_iter().map(|(link, step)| (about(link, &step), step)).collect();
+    if !lacking.is_empty() {
+        let step = format!("build the program with more credentials: the crate `identity` has {}", lacking.join(", "));
+        steps.push(("", step));
     }
-    steps.push(DIAGNOSE.to_owned());
+    match (wish, requires_variable) {
+        (Wish::Nothing, _) => {}
+        (_, false) => steps.push(("", format!("unset {VARIABLE} to have all credentials tried"))),
+        (_, true) => steps.push(("", format!("set {VARIABLE} to another value to have other credentials tried"))),
+    }
+    steps.push(("", DIAGNOSE.to_owned()));
     steps
 }
 
-/// Variables that a place sets, whom they make likely, and what to do there.
+/// Variables that a place sets, whom they make likely, the variable by which the platform has begun with that, and what to do
+/// where it has not.
 ///
 /// Source: "Environment variables and app settings in Azure App Service" and "Environment variables in Azure Container Apps"
 /// (learn.microsoft.com), "Service" (kubernetes.io), "Store information in variables" (docs.github.com), "Use predefined
 /// variables" (learn.microsoft.com/azure/devops).
-const PLACES: [(&str, ChainLink, &str); 6] = [
-    ("WEBSITE_SITE_NAME", ChainLink::ManagedIdentity, IN_APP_SERVICE),
-    ("FUNCTIONS_WORKER_RUNTIME", ChainLink::ManagedIdentity, IN_APP_SERVICE),
+const PLACES: [(&str, ChainLink, &str, &str); 6] = [
+    ("WEBSITE_SITE_NAME", ChainLink::ManagedIdentity, IDENTITY_ENDPOINT, IN_APP_SERVICE),
+    ("FUNCTIONS_WORKER_RUNTIME", ChainLink::ManagedIdentity, IDENTITY_ENDPOINT, IN_APP_SERVICE),
     (
         "CONTAINER_APP_NAME",
         ChainLink::ManagedIdentity,
+        IDENTITY_ENDPOINT,
         "turn on a managed identity of this container app (`az containerapp identity assign`), and start a new revision",
     ),
     (
         "KUBERNETES_SERVICE_HOST",
         ChainLink::WorkloadIdentity,
+        "AZURE_FEDERATED_TOKEN_FILE",
         "give this pod a workload identity: the service account needs the annotation azure.workload.identity/client-id, the pod the label azure.workload.identity/use=true",
     ),
-    (
-        "GITHUB_ACTIONS",
-        ChainLink::AzureCli,
-        "run the action azure/login before this step, with `permissions: id-token: write`; or use GithubActionsCredential",
-    ),
-    (
-        "TF_BUILD",
-        ChainLink::AzureCli,
-        "run this in a task AzureCLI@2 with a service connection; or use AzurePipelinesCredential",
-    ),
+    ("GITHUB_ACTIONS", ChainLink::AzureCli, "", IN_BUILDS[0]),
+    ("TF_BUILD", ChainLink::AzureCli, "", IN_BUILDS[1]),
 ];
 
+const IN_BUILDS: [&str; 2] = [
+    "run the action azure/login before this step, with `permissions: id-token: write`; or use GithubActionsCredential",
+    "run this in a task AzureCLI@2 with a service connection; or use AzurePipelinesCredential",
+];
+
+const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
 const IN_APP_SERVICE: &str = "turn on a managed identity of this app (`az webapp identity assign`), and restart it: IDENTITY_ENDPOINT is set then";
 
 /// For the rest, the likeliest first.
@@ -81,30 +105,55 @@ mod tests {
 
     use super::*;
 
+    fn told(variables: &[(&str, &str)], is_in: impl Fn(ChainLink) -> bool) -> Vec<String> {
+        let steps = steps(&FakeEnv::new(variables), Wish::Nothing, false, is_in, &[]);
+        steps.into_iter().map(|(_, step)| step).collect()
+    }
+
     #[test]
     fn where_the_program_runs_decides_what_comes_first() {
-        let first = |variables: &[(&str, &str)]| steps(&FakeEnv::new(variables), Wish::Nothing, |_| true).remove(0);
+        let first = |variables: &[(&str, &str)]| told(variables, |_| true).remove(0);
         assert!(first(&[]).contains("`az login`"));
         assert!(first(&[("WEBSITE_SITE_NAME", "")]).contains("`az login`"), "an empty variable is not set");
-        for (name, fragment) in [
-            ("WEBSITE_SITE_NAME", "az webapp identity assign"),
-            ("FUNCTIONS_WORKER_RUNTIME", "az webapp identity assign"),
-            ("CONTAINER_APP_NAME", "az containerapp identity assign"),
-            ("KUBERNETES_SERVICE_HOST", "azure.workload.identity/client-id"),
-            ("GITHUB_ACTIONS", "azure/login"),
-            ("TF_BUILD", "AzureCLI@2"),
+        for (name, fragment, begun, link) in [
+            ("WEBSITE_SITE_NAME", "az webapp identity assign", "IDENTITY_ENDPOINT", "ManagedIdentityCredential"),
+            ("FUNCTIONS_WORKER_RUNTIME", "az webapp identity assign", "IDENTITY_ENDPOINT", "ManagedIdentityCredential"),
+            ("CONTAINER_APP_NAME", "az containerapp identity assign", "IDENTITY_ENDPOINT", "ManagedIdentityCredential"),
+            (
+                "KUBERNETES_SERVICE_HOST",
+                "azure.workload.identity/client-id",
+                "AZURE_FEDERATED_TOKEN_FILE",
+                "WorkloadIdentityCredential",
+            ),
+            ("GITHUB_ACTIONS", "azure/login", "", ""),
+            ("TF_BUILD", "AzureCLI@2", "", ""),
         ] {
             assert!(first(&[(name, "1")]).contains(fragment), "{name}");
+            if !begun.is_empty() {
+                assert_eq!(first(&[(name, "1"), (begun, "1")]), format!("solve what the line of {link} says"));
+            }
         }
     }
 
     #[test]
     fn no_step_is_for_what_is_left_out_nor_told_twice() {
-        let env = FakeEnv::new(&[("WEBSITE_SITE_NAME", "a"), ("FUNCTIONS_WORKER_RUNTIME", "b"), ("TF_BUILD", "c")]);
-        let all = steps(&env, Wish::Prod, ChainLink::is_deployed);
-        assert_eq!(all.len(), 4, "{all:#?}");
+        let variables = [("WEBSITE_SITE_NAME", "a"), ("FUNCTIONS_WORKER_RUNTIME", "b"), ("TF_BUILD", "c")];
+        let all = told(&variables, ChainLink::is_deployed);
+        assert_eq!(all.len(), 3, "{all:#?}");
         assert!(all[0].contains("webapp") && all[1].contains("AZURE_CLIENT_SECRET"));
-        assert!(all[2].contains("unset AZURE_TOKEN_CREDENTIALS"));
-        assert_eq!(steps(&env, Wish::Nothing, |link| link == ChainLink::Broker), [DIAGNOSE]);
+        assert_eq!(told(&variables, |link| link == ChainLink::Broker), [DIAGNOSE]);
+    }
+
+    #[test]
+    fn the_variable_and_the_build_may_be_what_is_in_the_way() {
+        let told = |wish, required, lacking: &[&str]| -> Vec<String> {
+            let steps = steps(&FakeEnv::new(&[]), wish, required, |_| false, lacking);
+            steps.into_iter().map(|(_, step)| step).collect()
+        };
+        assert_eq!(told(Wish::Prod, false, &[])[0], "unset AZURE_TOKEN_CREDENTIALS to have all credentials tried");
+        let expected = "set AZURE_TOKEN_CREDENTIALS to another value to have other credentials tried";
+        assert_eq!(told(Wish::Prod, true, &[])[0], expected);
+        let expected = "build the program with more credentials: the crate `identity` has `cli`, `msi`";
+        assert_eq!(told(Wish::Nothing, false, &["`cli`", "`msi`"])[0], expected);
     }
 }

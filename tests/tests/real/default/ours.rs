@@ -69,5 +69,5 @@ fn builder(options: &Map<String, Value>) -> DefaultAzureCredentialBuilder {
 }
 
 fn link(name: &str) -> ChainLink {
-    ChainLink::ALL.into_iter().find(|link| link.name() == name).unwrap()
+    ChainLink::ALL.iter().copied().find(|link| link.name() == name).unwrap()
 }

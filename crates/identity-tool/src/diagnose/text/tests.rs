@@ -48,8 +48,12 @@ fn report(links: Vec<Link>, outcome: Outcome) -> Report {
 /// Every place, with what these say of some; the others have nothing to work with.
 fn links(told: Vec<(ChainLink, State, u64)>) -> Vec<Link> {
     let mut links: Vec<Link> = ChainLink::ALL
-        .into_iter()
-        .map(|link| Link { link, state: State::Unavailable(unavailable("it is not here")), took: Some(Duration::ZERO) })
+        .iter()
+        .map(|&link| Link {
+            link,
+            state: State::Unavailable(unavailable("it is not here")),
+            took: Some(Duration::ZERO),
+        })
         .collect();
     for (link, state, millis) in told {
         let found = links.iter_mut().find(|one| one.link == link).unwrap();
@@ -72,10 +76,13 @@ fn unavailable(message: &str) -> Error {
     Error::new(ErrorKind::CredentialUnavailable, message)
 }
 
-fn chain_failure(kind: ErrorKind, steps: &str) -> Error {
-    let message =
-        format!("DefaultAzureCredential failed to retrieve a token from the included credentials\nX: y\n{steps}");
-    Error::new(kind, message).with_credential("DefaultAzureCredential").with_attempts(vec![unavailable("y")])
+fn chain_failure(kind: ErrorKind, steps: &[&str]) -> Error {
+    let message = "DefaultAzureCredential failed to retrieve a token from the included credentials\nX: y\n...";
+    let steps = steps.iter().map(ToString::to_string).collect();
+    Error::new(kind, message)
+        .with_credential("DefaultAzureCredential")
+        .with_attempts(vec![unavailable("y")])
+        .with_steps(steps)
 }
 
 fn token(credential: &'static str, origin: &'static str) -> TokenFacts {
@@ -113,16 +120,18 @@ fn is_golden(name: &str, report: &Report, width: usize) {
     }
 }
 
-const NOTHING: &str = "what to do, the likeliest first:\n\
-    1. on a developer's machine: install the Azure CLI, https://aka.ms/azure-cli tells how, and run `az login`\n\
-    2. on Azure: give the machine or service a managed identity";
+const NOTHING: [&str; 3] = [
+    "on a developer's machine: install the Azure CLI, https://aka.ms/azure-cli tells how, and run `az login`",
+    "on Azure: give the machine or service a managed identity",
+    "see what each of them finds: run `identity diagnose`",
+];
 
 fn laptop() -> Report {
     let nobody = State::Unavailable(unavailable(
         "no managed identity here: no variable names a source, and IMDS does not answer at http://169.254.169.254: no connection within 1 s",
     ));
     let links = links(vec![(ChainLink::ManagedIdentity, nobody, 1_002)]);
-    report(links, Outcome::Fails(chain_failure(ErrorKind::CredentialUnavailable, NOTHING)))
+    report(links, Outcome::Fails(chain_failure(ErrorKind::CredentialUnavailable, &NOTHING)))
 }
 
 #[test]
@@ -135,12 +144,9 @@ fn a_laptop_with_nothing() {
 fn nobody_is_signed_in_to_az() {
     let said =
         "nobody is signed in to the Azure CLI (az); run `az login`; it said: Please run 'az login' to setup account.";
-    let error = unavailable(said).with_advice("run `az login`");
+    let error = unavailable(said).with_steps(vec!["run `az login`".to_owned()]);
     let links = links(vec![(ChainLink::AzureCli, State::Unavailable(error), 612)]);
-    let error = chain_failure(
-        ErrorKind::CredentialUnavailable,
-        &NOTHING.replace("2. on", "3. on").replace("1. on", "1. run `az login`\n2. on"),
-    );
+    let error = chain_failure(ErrorKind::CredentialUnavailable, &["run `az login`", NOTHING[0], NOTHING[1]]);
     let mut report = report(links, Outcome::Fails(error));
     report.tools = Some(vec![
         Tool { name: "az", program: Some("/usr/bin/az".into()), version: Ok("2.77.0".to_owned()) },
@@ -178,7 +184,7 @@ fn the_environment_fails_and_stops_the_chain() {
     let token = State::Token(Box::new(token("AzureCliCredential", "")));
     let links = links(vec![(ChainLink::Environment, State::Stops(error), 231), (ChainLink::AzureCli, token, 498)]);
     let steps = "solve what the line of EnvironmentCredential says; 8 after it not tried, for another identity must not hide a failure";
-    let mut report = report(links, Outcome::Fails(chain_failure(ErrorKind::AuthenticationFailed, steps)));
+    let mut report = report(links, Outcome::Fails(chain_failure(ErrorKind::AuthenticationFailed, &[steps])));
     report.variables = vec![
         set("AZURE_TENANT_ID", Shown::Value("contoso.com".to_owned()), &[]),
         set("AZURE_CLIENT_ID", Shown::Hidden(38), &["there are quotes around it, which are part of the value"]),
@@ -220,7 +226,7 @@ fn a_variable_leaves_most_of_them_out() {
         .with_entra_codes(vec![70_021]);
     told[1] = (ChainLink::WorkloadIdentity, State::Stops(error), 1_320);
     let error =
-        chain_failure(ErrorKind::AuthenticationFailed, "solve what the line of WorkloadIdentityCredential says");
+        chain_failure(ErrorKind::AuthenticationFailed, &["solve what the line of WorkloadIdentityCredential says"]);
     let mut report = report(links(told), Outcome::Fails(error));
     report.places = vec![Place { name: "Kubernetes", sign: "KUBERNETES_SERVICE_HOST" }];
     report.variables = vec![set("AZURE_TOKEN_CREDENTIALS", Shown::Value("WorkloadIdentityCredential".to_owned()), &[])];

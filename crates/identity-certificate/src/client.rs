@@ -5,7 +5,7 @@ use std::{
 };
 
 use identity_core::{
-    BoxFuture, Error, ErrorKind, Links, Platform, Result, Secret, expiry::unix_seconds, text::base64url,
+    BoxFuture, Error, ErrorKind, Links, Platform, Result, Secret, expiry::unix_seconds, redact, text::base64url,
 };
 use identity_oauth::{ClientAuthentication, Proof, ProofRequest};
 use ring::digest::{SHA256, digest};
@@ -270,7 +270,7 @@ impl ClientCertificateBuilder {
         let password = self.password;
         let (key, hash, file) = match (self.path, self.data, self.signer) {
             (Some(path), None, None) => {
-                let name = format!("the certificate file {}", path.display());
+                let name = format!("the certificate file {}", redact::path(&path));
                 let file = File { path, password };
                 let content = file.read(platform);
                 let hash = content.as_ref().map_or(0, |content| hash(content));

@@ -255,3 +255,29 @@ fn a_call_that_goes_away_decides_nothing() {
     assert_eq!(Sim::new(&clock).run(chain.get_token(SCOPES, None)).unwrap().secret(), "First 2");
     assert!(format!("{chain:?}").contains("winner: Some(\"First\")"));
 }
+
+#[test]
+fn what_a_person_can_do_comes_first_and_nothing_is_told_twice() {
+    let error =
+        |kind, steps: &[&str]| Error::new(kind, "no").with_steps(steps.iter().map(ToString::to_string).collect());
+    let unavailable = ErrorKind::CredentialUnavailable;
+    let attempts = vec![
+        ("First", error(unavailable, &[])),
+        ("Second", error(unavailable, &["run it"])),
+        ("Third", error(unavailable, &["run it"])),
+        ("Fourth", error(ErrorKind::AuthenticationRequired, &[]).with_scopes(&["s"], Some("{}"))),
+    ];
+    let others = [("First", "get it".to_owned()), ("Second", "install it".to_owned()), ("", "ask".to_owned())];
+    let failed = crate::report::failure("Chain", attempts.clone(), 4, &others);
+    assert_eq!(failed.steps(), ["sign in as the line of Fourth says", "run it", "get it", "ask"]);
+    assert!(
+        failed.to_string().ends_with("first:\n1. sign in as the line of Fourth says\n2. run it\n3. get it\n4. ask")
+    );
+    // A challenge to one that is not available goes on to whoever can answer it.
+    let challenged = vec![("First", error(unavailable, &[]).with_scopes(&["s"], Some("{}")))];
+    let failed = crate::report::failure("Chain", challenged, 1, &[]);
+    assert_eq!((failed.kind(), failed.claims(), failed.scopes()), (unavailable, Some("{}"), &["s".to_owned()][..]));
+    let wrong = vec![("First", error(ErrorKind::InvalidArgument, &["no"]))];
+    let failed = crate::report::failure("Chain", wrong, 3, &others);
+    assert_eq!(failed.steps(), ["correct what the line of First says; 2 after it not tried"]);
+}

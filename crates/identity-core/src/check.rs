@@ -91,7 +91,7 @@ pub fn tenant_id(tenant: &str) -> Result<()> {
     }
     Err(invalid(format!(
         "{} is not a tenant id; expected a GUID or a domain name, see https://learn.microsoft.com/partner-center/find-ids-and-domain-names",
-        quoted(tenant)
+        named(tenant)
     )))
 }
 
@@ -105,7 +105,7 @@ pub fn id(what: &str, id: &str) -> Result<()> {
     {
         return Ok(());
     }
-    Err(invalid(format!("{} is not a {what}; expected a GUID", quoted(id))))
+    Err(invalid(format!("{} is not a {what}; expected a GUID", named(id))))
 }
 
 /// Checks a claims text: a JSON object of at most [`CLAIMS_LIMIT`] bytes, no deeper than
@@ -133,6 +133,16 @@ pub fn is_header_value(text: &str) -> bool {
 #[must_use]
 pub fn is_token(text: &str) -> bool {
     !text.is_empty() && crate::bytes::are_graphic(text.as_bytes())
+}
+
+/// What was given for an id, for a message: quoted, unless a secret may have been put in its place. Those of Entra have a tilde,
+/// keys are in base64, tokens are long.
+fn named(value: &str) -> String {
+    let is_odd = |b: u8| matches!(b, b'~' | b'+' | b'=');
+    if value.len() > 64 || value.bytes().any(is_odd) {
+        return format!("what was given ({} characters)", value.chars().count());
+    }
+    quoted(value)
 }
 
 /// A value for a message: escaped, and cut after 64 characters.
@@ -163,6 +173,19 @@ pub fn is_host(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_in_the_place_of_an_id_is_not_shown() {
+        for odd in ["abc8Q~canary", "canary+/==", &["canary", &"x".repeat(64)].concat(), "a=canary"] {
+            let odd = &[odd, " "].concat();
+            for error in [tenant_id(odd).unwrap_err(), id("client id", odd).unwrap_err()] {
+                let text = error.to_string();
+                assert!(!text.contains("canary") && text.contains("what was given ("), "{text}");
+            }
+        }
+        // What is mistyped is shown.
+        assert!(tenant_id("contoso.com ").unwrap_err().to_string().starts_with("\"contoso.com \" is not a tenant id"));
+    }
 
     #[test]
     fn ordinary_scopes_pass() {

@@ -1,6 +1,6 @@
 //! Makes text of servers, files and tools fit to be shown: without secrets, without control characters, and short.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use zeroize::Zeroizing;
 
@@ -15,6 +15,11 @@ pub const EXCERPT_LIMIT: usize = 1024;
 ///
 /// Source: our choice; an id has 36 characters, a content type rarely more than 60.
 pub const BRIEF_LIMIT: usize = 128;
+
+/// The longest path that is shown, in characters.
+///
+/// Source: our choice; a key in base64 has more, and paths have a tenth of it.
+const PATH_LIMIT: usize = 512;
 
 /// Shows the beginning of `body`: the given secrets and everything that looks like a signed token are replaced by
 /// `***`, control and bidirectional characters are escaped, and the rest is cut at [`EXCERPT_LIMIT`].
@@ -42,6 +47,17 @@ pub fn hide(text: &str, secrets: &[&str]) -> String {
         clean = Zeroizing::new(mask(&clean, secret));
     }
     std::mem::take(&mut *clean)
+}
+
+/// The name of a file, unless it is none: who puts a key or token into a variable for a path shall not find it in a log.
+#[must_use]
+pub fn path(path: &Path) -> String {
+    let shown = path.display().to_string();
+    let count = shown.chars().count();
+    if count > PATH_LIMIT || shown.contains("-----BEGIN") || shown.contains(['\n', '\r']) {
+        return format!("(what is no path, of {count} characters)");
+    }
+    shown
 }
 
 fn show(body: &[u8], secrets: &[&str], limit: usize) -> String {
@@ -137,6 +153,17 @@ const SCAN_LIMIT: usize = 16 * EXCERPT_LIMIT;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_in_the_place_of_a_path_is_not_shown() {
+        for odd in ["-----BEGIN PRIVATE KEY----- canary", "/a\ncanary", &"canary/".repeat(100)] {
+            let shown = path(Path::new(odd));
+            assert!(!shown.contains("canary") && shown.contains(&odd.chars().count().to_string()), "{shown}");
+        }
+        for usual in ["/etc/app/identity.pem", r"C:\Users\ada\a b.pfx", "~/.azure", "é.pem"] {
+            assert_eq!(path(Path::new(usual)), usual);
+        }
+    }
 
     #[test]
     fn secrets_and_tokens_are_masked_wherever_they_stand() {

@@ -9,7 +9,7 @@ use std::{
 use identity_core::{
     Error, Links, Platform, check,
     http::{Proxy, Request, ServerTrust, TransportError, TransportErrorKind},
-    text,
+    redact, text,
 };
 use identity_oauth::Route;
 use tracing::warn;
@@ -80,7 +80,7 @@ impl Binding {
             (Some(path), None) => {
                 let path = PathBuf::from(path);
                 let last = read(platform, &path).map_err(|why| {
-                    let path = path.display().to_string();
+                    let path = redact::path(&path);
                     invalid(&[CA_FILE, " names ", &path, ", which ", &why, "; expected certificates in PEM"])
                 })?;
                 Roots::File { path, last: Mutex::new(last) }

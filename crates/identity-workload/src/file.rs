@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use identity_core::{BoxFuture, Error, ErrorKind, Links, Platform, Result, Secret, check};
+use identity_core::{BoxFuture, Error, ErrorKind, Links, Platform, Result, Secret, check, redact};
 use identity_oauth::{ClientAuthentication, Proof, ProofRequest};
 
 use crate::env::fingerprint;
@@ -19,7 +19,7 @@ impl TokenFile {
     }
 
     fn token(&self) -> Result<Secret> {
-        let path = self.path.display();
+        let path = redact::path(&self.path);
         let invalid = |problem: &str| {
             Error::new(ErrorKind::InvalidArgument, format!("the token file {path} {problem}; expected {EXPECTED}"))
         };

@@ -261,3 +261,147 @@ const _: () = {
     credential::<EnvironmentCredential>();
     assert!(size_of::<EnvironmentCredential>() == size_of::<usize>());
 };
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use identity_core::{
+        fakes::{FakeClock, FakeEnv, FakeTransport, Sim, json, platform},
+        http::Request,
+        text,
+    };
+    use identity_emulator::{TEST_CERTIFICATE_PEM, TEST_KEY_PEM};
+
+    use super::*;
+
+    const APP: [(&str, &str); 2] = [(TENANT_ID, "contoso.com"), (CLIENT_ID, "11111111-2222-3333-4444-555555555555")];
+    const PATH: &str = "/app.pem";
+
+    /// What is sent for a token, of which there is none.
+    fn sent(variables: &[(&str, &str)], builder: EnvironmentCredentialBuilder) -> Vec<Request> {
+        let clock = FakeClock::default();
+        // A day in 2027, when the certificate of the test key is valid.
+        clock.jump_wall(400 * 86_400);
+        let transport = FakeTransport::new(&clock, |request| {
+            let realm = r#"{"account_type":"Managed","cloud_audience_urn":"urn:federation:MicrosoftOnline"}"#;
+            Ok(if request.url.contains("userrealm") {
+                json(200, realm)
+            } else {
+                json(400, r#"{"error":"invalid_client"}"#)
+            })
+        });
+        let env = FakeEnv::new(variables);
+        env.file(PATH, Ok([TEST_KEY_PEM, TEST_CERTIFICATE_PEM].concat().as_bytes()));
+        let credential = builder.build_with(&platform(&clock, &transport, &env)).unwrap();
+        let error =
+            Sim::new(&clock).run(credential.get_token(&["https://vault.azure.net/.default"], None)).unwrap_err();
+        assert_eq!(error.credential(), NAME);
+        transport.requests()
+    }
+
+    #[test]
+    fn options_reach_whichever_credential_it_is() {
+        let sets: [&[(&str, &str)]; 3] =
+            [&[(CLIENT_SECRET, "s")], &[(CERTIFICATE_PATH, PATH)], &[(USERNAME, "ada@contoso.com"), (PASSWORD, "p")]];
+        for set in sets {
+            let builder = EnvironmentCredential::builder().authority("login.microsoftonline.us");
+            for request in sent(&[&APP, set].concat(), builder) {
+                assert!(request.url.starts_with("https://login.microsoftonline.us/"), "{}", request.url);
+            }
+        }
+    }
+
+    #[test]
+    fn the_chain_of_certificates_is_sent_if_its_variable_says_so() {
+        for (value, expected) in
+            [("1", true), ("true", true), ("TRUE", true), ("", false), ("0", false), ("yes", false)]
+        {
+            let variables = [&APP[..], &[(CERTIFICATE_PATH, PATH), (SEND_CERTIFICATE_CHAIN, value)]].concat();
+            let requests = sent(&variables, EnvironmentCredential::builder());
+            let body = requests.last().unwrap().body.as_ref().unwrap().expose().to_owned();
+            let (_, assertion) = body.split_once("client_assertion=").unwrap();
+            let header = text::base64url_decode(assertion.split('.').next().unwrap()).unwrap();
+            assert_eq!(String::from_utf8(header).unwrap().contains("x5c"), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_step_names_what_is_missing_where_one_is() {
+        let shown = |names: &[&str]| {
+            let variables: Vec<(&str, &str)> = names.iter().map(|&name| (name, "canary")).collect();
+            let error = lacking(&FakeEnv::new(&variables), false);
+            assert!(!error.to_string().contains("canary"));
+            error.steps().join("|")
+        };
+        for (names, expected) in [
+            (&[][..], ""),
+            (&[TENANT_ID], ""),
+            (&[TENANT_ID, CLIENT_ID, FEDERATED_TOKEN_FILE], ""),
+            (&[TENANT_ID, CLIENT_ID], "set AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH, too: "),
+            (&[TENANT_ID, CLIENT_SECRET], "set AZURE_CLIENT_ID, too: "),
+            (&[CLIENT_ID, CERTIFICATE_PATH], "set AZURE_TENANT_ID, too: "),
+            (&[TENANT_ID, CLIENT_ID, USERNAME], "set AZURE_PASSWORD, too: "),
+            (&[CLIENT_ID, PASSWORD], "set AZURE_USERNAME, too: "),
+        ] {
+            let step = shown(names);
+            assert!(step.starts_with(expected) && step.is_empty() == expected.is_empty(), "{names:?}: {step}");
+        }
+    }
+
+    #[test]
+    fn what_no_set_needs_is_not_read() {
+        let env = FakeEnv::new(&APP);
+        // No Unicode on any system.
+        env.set(PASSWORD, bad());
+        let clock = FakeClock::default();
+        let transport = FakeTransport::new(&clock, |_| Ok(json(500, "{}")));
+        let built = |env: &FakeEnv| EnvironmentCredential::builder().build_with(&platform(&clock, &transport, env));
+        assert_eq!(built(&env).unwrap().chosen(), None);
+        env.set(USERNAME, "ada@contoso.com");
+        let error = built(&env).unwrap_err();
+        assert!(error.to_string().contains("AZURE_PASSWORD is not valid Unicode"), "{error}");
+    }
+
+    #[cfg(unix)]
+    fn bad() -> std::ffi::OsString {
+        std::os::unix::ffi::OsStringExt::from_vec(vec![0xff])
+    }
+
+    #[cfg(windows)]
+    fn bad() -> std::ffi::OsString {
+        std::os::windows::ffi::OsStringExt::from_wide(&[0xd800])
+    }
+
+    #[test]
+    fn the_log_tells_whoever_asked_for_it_by_name_more_loudly() {
+        let levels = Levels::default();
+        tracing::subscriber::with_default(levels.clone(), || {
+            let env = FakeEnv::new(&APP);
+            lacking(&env, false);
+            lacking(&env, true);
+            lacking(&FakeEnv::new(&[]), false);
+        });
+        assert_eq!(*levels.0.lock().unwrap(), [tracing::Level::WARN, tracing::Level::INFO, tracing::Level::INFO]);
+    }
+
+    /// The levels of all events.
+    #[derive(Clone, Default)]
+    struct Levels(Arc<Mutex<Vec<tracing::Level>>>);
+
+    impl tracing::Subscriber for Levels {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            self.0.lock().unwrap().push(*event.metadata().level());
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{env::split_paths, fs, io, path::Path};
 
-use identity_core::{Env as _, Links};
+use identity_core::{Env as _, Links, redact};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use crate::env::ProcessEnv;
@@ -26,12 +26,12 @@ pub(super) fn read() -> Found {
     let mut found = Found { certificates: Vec::new(), variables: String::new(), trouble: None, room: ROOM };
     let set = |name| ProcessEnv.var_os(name).filter(|value| !value.is_empty());
     if let Some(file) = set(FILE) {
-        found.variables = format!("{FILE}={}", file.display());
+        found.variables = format!("{FILE}={}", redact::path(Path::new(&file)));
         found.read_file(Path::new(&file), false);
     }
     if let Some(folders) = set(FOLDERS) {
         let and = if found.variables.is_empty() { "" } else { " and " };
-        found.variables += &format!("{and}{FOLDERS}={}", folders.display());
+        found.variables += &format!("{and}{FOLDERS}={}", redact::path(Path::new(&folders)));
         for folder in split_paths(&folders) {
             found.read_folder(&folder);
         }
@@ -84,7 +84,7 @@ impl Found {
 
     fn note(&mut self, path: &Path, error: &io::Error) {
         if self.trouble.is_none() {
-            self.trouble = Some(format!("{}: {error}", path.display()));
+            self.trouble = Some(format!("{}: {error}", redact::path(path)));
         }
     }
 }

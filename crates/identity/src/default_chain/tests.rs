@@ -266,6 +266,147 @@ fn a_platform_without_programs_has_a_chain_all_the_same() {
     assert_eq!(error.to_string().matches("Credential: this platform runs no programs\n").count(), 3);
 }
 
+/// Has no token, never.
+#[derive(Debug)]
+struct Never;
+
+impl TokenCredential for Never {
+    fn get_token<'a>(&'a self, _: &'a [&'a str], _: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
+        TokenFuture::ready(Err(Error::new(ErrorKind::CredentialUnavailable, "never")))
+    }
+
+    // A name that another one has as well.
+    fn name(&self) -> &'static str {
+        "Always"
+    }
+}
+
+#[test]
+fn the_winner_is_known_by_itself_and_not_by_its_name() {
+    let world = World::laptop(&[]);
+    let builder = DefaultAzureCredential::builder()
+        .replace(ChainLink::Environment, Arc::new(Never))
+        .replace(ChainLink::WorkloadIdentity, Arc::new(Always));
+    let chain = world.build(builder);
+    world.get(&chain).unwrap();
+    assert_eq!(chain.winner(), Some(ChainLink::WorkloadIdentity));
+}
+
+/// What a pod has of the webhook.
+const POD: [(&str, &str); 4] = [
+    ("AZURE_FEDERATED_TOKEN_FILE", "/token"),
+    ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com"),
+    ("AZURE_TENANT_ID", "contoso.com"),
+    ("AZURE_CLIENT_ID", ID),
+];
+
+#[test]
+fn the_exchange_of_managed_identity_goes_to_the_authority_of_the_program() {
+    for (host, expected) in [("login.microsoftonline.us", 1), ("login.contoso.example", 1)] {
+        let clock = FakeClock::default();
+        let transport = FakeTransport::new(&clock, |_| Ok(json(400, r#"{"error":"invalid_client"}"#)));
+        let env = FakeEnv::new(&POD);
+        env.file("/token", Ok(b"assertion"));
+        let builder = DefaultAzureCredential::builder()
+            .replace(ChainLink::WorkloadIdentity, Arc::new(Never))
+            .authority(host)
+            .disable_instance_discovery();
+        let chain = builder.build_with(&platform(&clock, &transport, &env)).unwrap();
+        Sim::new(&clock).run(chain.get_token(&["https://vault.azure.net/.default"], None)).unwrap_err();
+        let urls: Vec<String> = transport.requests().into_iter().map(|request| request.url).collect();
+        assert_eq!(urls.len(), expected, "{urls:?}");
+        assert!(urls[0].starts_with(&format!("https://{host}/contoso.com/")), "{urls:?}");
+    }
+}
+
+#[test]
+fn managed_identity_exchanges_the_token_of_a_pod_only_where_workload_identity_is_tried() {
+    let source = |builder: DefaultAzureCredentialBuilder, chosen: &str| {
+        let world = World::laptop(&[&POD[..], &[("AZURE_TOKEN_CREDENTIALS", chosen)]].concat());
+        let chain = world.build(builder);
+        let text = format!("{:?}", chain.links().nth(2).unwrap().1.unwrap());
+        if text.contains("token exchange") { "exchange" } else { "IMDS" }
+    };
+    let (link, builder) = (ChainLink::WorkloadIdentity, DefaultAzureCredential::builder);
+    assert_eq!(source(builder(), ""), "exchange");
+    assert_eq!(source(builder().exclude(link), ""), "IMDS");
+    assert_eq!(source(builder().replace(link, Arc::new(Never)), ""), "exchange");
+    let alone = "managedidentitycredential";
+    assert_eq!(source(builder(), alone), "IMDS");
+    assert_eq!(source(builder().include(link), alone), "exchange");
+    assert_eq!(source(builder().replace(link, Arc::new(Never)), alone), "exchange");
+}
+
+#[test]
+fn a_workload_identity_that_cannot_be_built_leads_to_nobody_else() {
+    let file = ("AZURE_FEDERATED_TOKEN_FILE", "/token");
+    let tenant = ("AZURE_TENANT_ID", "contoso.com");
+    let build =
+        |variables: &[(&str, &str)]| DefaultAzureCredential::builder().build_with(&World::laptop(variables).platform);
+    let of_workload = |chain: &DefaultAzureCredential| format!("{:?}", chain.links().nth(1).unwrap().1.unwrap());
+    // Who it is, is not said: it may be meant for somebody else.
+    for variables in
+        [&[file][..], &[file, tenant], &[file, ("AZURE_CLIENT_ID", ID)], &[file, tenant, ("AZURE_CLIENT_ID", "")]]
+    {
+        assert!(of_workload(&build(variables).unwrap()).ends_with("(absent)"), "{variables:?}");
+    }
+    // It is said, and something else is wrong.
+    let region = ("AZURE_REGIONAL_AUTHORITY_NAME", "not a region");
+    let error = build(&[file, tenant, ("AZURE_CLIENT_ID", ID), region]).unwrap_err();
+    assert_eq!((error.kind(), error.credential()), (ErrorKind::InvalidArgument, "WorkloadIdentityCredential"));
+}
+
+#[test]
+fn options_are_judged_whatever_is_tried() {
+    let minute = Duration::from_secs(60);
+    type Tell = fn(DefaultAzureCredentialBuilder) -> DefaultAzureCredentialBuilder;
+    let told: [Tell; 7] = [
+        |builder| builder.failure_memory(Duration::from_secs(61)),
+        |builder| builder.process_timeout(Duration::ZERO),
+        |builder| builder.authority("http://contoso.com"),
+        |builder| builder.additionally_allowed_tenants(["a b"]),
+        |builder| builder.workload_identity_tenant_id("../x"),
+        |builder| builder.workload_identity_client_id("a b"),
+        |builder| builder.managed_identity_client_id("a b"),
+    ];
+    for chosen in ["dev", "prod", "environmentcredential", "azureclicredential"] {
+        let world = World::laptop(&[("AZURE_TOKEN_CREDENTIALS", chosen)]);
+        for (index, tell) in told.iter().enumerate() {
+            let error = tell(DefaultAzureCredential::builder()).build_with(&world.platform).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{chosen} {index}");
+        }
+        let good = DefaultAzureCredential::builder().failure_memory(minute).process_timeout(minute);
+        assert!(good.build_with(&world.platform).is_ok());
+    }
+    let world = World::laptop(&[("AZURE_ADDITIONALLY_ALLOWED_TENANTS", "a b")]);
+    let error = DefaultAzureCredential::builder().build_with(&world.platform).unwrap_err();
+    assert!(error.to_string().starts_with("AZURE_ADDITIONALLY_ALLOWED_TENANTS: "), "{error}");
+}
+
+#[test]
+#[cfg(unix)]
+fn how_long_a_refusal_is_remembered_is_said_to_all_of_them() {
+    for (memory, asked) in [(None, 1), (Some(Duration::ZERO), 2)] {
+        let builder = || {
+            let builder = DefaultAzureCredential::builder().retry_sources();
+            match memory {
+                Some(memory) => builder.failure_memory(memory),
+                None => builder,
+            }
+        };
+        let world = World::new(&[("AZURE_TOKEN_CREDENTIALS", "azureclicredential")], &["/tools/az"], silence);
+        let chain = world.build(builder());
+        (0..2).for_each(|_| drop(world.get(&chain).unwrap_err()));
+        assert_eq!(world.processes.commands().len(), asked, "{memory:?}");
+
+        let variables = [("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"), ("IDENTITY_HEADER", "h")];
+        let world = World::new(&variables, &[], |_| Ok(json(400, r#"{"error":"invalid_request"}"#)));
+        let chain = world.build(builder());
+        (0..2).for_each(|_| drop(world.get(&chain).unwrap_err()));
+        assert_eq!(world.transport.count(), asked, "{memory:?}");
+    }
+}
+
 #[test]
 fn nothing_secret_is_shown() {
     let variables = [

@@ -41,6 +41,7 @@ pub(super) fn explain(args: &TokenArgs, error: &Error, asked: Option<&Asked<'_>>
         && args.credential == Credential::Default
         && !args.emulator.emulator
         && !error.attempts().is_empty()
+        && !error.to_string().contains("`identity diagnose`")
     {
         let scope = screen::escape(args.scope.first().map_or("", String::as_str));
         let what = paint.bold("to see what each of them found, also those that were not tried");

@@ -199,12 +199,13 @@ fn nothing_available_is_3_and_says_why_for_each_source() {
         "\n  AzureCliCredential: the Azure CLI (az) is not on the PATH",
         "\n  1. on a developer's machine: install the Azure CLI",
         "\n  CredentialUnavailable\n",
-        "\n  identity diagnose --scope https://storage.azure.com/.default\n",
+        "\n  4. see what each of them finds: run `identity diagnose`\n",
         "\n  identity token --emulator --scope https://storage.azure.com/.default\n",
     ] {
         assert!(done.stderr.contains(part), "{part} in\n{}", done.stderr);
     }
     assert!(!done.stderr.contains("not here: "), "{}", done.stderr);
+    assert_eq!(done.stderr.matches("identity diagnose").count(), 1, "{}", done.stderr);
 
     // Who asks for more of it, or for managed identity alone, is told more.
     let nobody = [variable("IDENTITY_ENDPOINT", "http://127.0.0.1:9/")];

@@ -47,6 +47,15 @@ pub(crate) fn escape_json(json: &str) -> String {
     out
 }
 
+/// A word of a command line, for a POSIX shell: in quotes where it needs them.
+pub(crate) fn word(text: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&b);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 fn is_dangerous(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -110,6 +119,15 @@ mod tests {
             "a\\u{1b}[31m\\u{9b}\\u{202e}\\u{2066}\\u{e0041}b\\u{a}\\u{7f}"
         );
         assert_eq!(escape("Zürich 東京 🚀"), "Zürich 東京 🚀");
+    }
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_read_more_into_it() {
+        assert_eq!(word("https://vault.azure.net/.default"), "https://vault.azure.net/.default");
+        assert_eq!(
+            (word("a b$(x)").as_str(), word("it's").as_str(), word("").as_str()),
+            ("'a b$(x)'", r"'it'\''s'", "''")
+        );
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{chain::ChainArgs, help, token::TokenEmulatorArgs, token::TransportArgs, values::duration};
+use super::{
+    chain::ChainArgs, help, refused::RefusedArgs, token::TokenEmulatorArgs, token::TransportArgs, values::duration,
+};
 
 /// Say which credential of DefaultAzureCredential wins here, why the others do not, and what was found
 #[derive(Debug, Args)]
@@ -30,6 +32,8 @@ pub(crate) struct DiagnoseArgs {
     pub(crate) transport: TransportArgs,
     #[command(flatten)]
     pub(crate) emulator: TokenEmulatorArgs,
+    #[command(flatten)]
+    pub(crate) refused: RefusedArgs,
 }
 
 /// What the credentials of the chain are told.

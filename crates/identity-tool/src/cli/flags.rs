@@ -21,7 +21,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Er
     let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
     let (name, misuse) = match &cli.command {
         Command::Token(args) => (TOKEN, misuse(args, &given)),
-        Command::Diagnose(args) => (DIAGNOSE, of_proxy(&args.transport).or_else(|| of_chain(&args.chain))),
+        Command::Diagnose(args) => {
+            let refused = args.refused.first().map(|(flag, advice)| refuse(flag, of_variables(advice)));
+            (DIAGNOSE, refused.or_else(|| of_proxy(&args.transport)).or_else(|| of_chain(&args.chain)))
+        }
         Command::Emulator(_) | Command::Explain(_) => return Ok(cli),
     };
     match misuse {
@@ -37,6 +40,18 @@ fn about(name: &str, command: &mut Clap, kind: ErrorKind, message: String) -> Er
         Some(subcommand) => subcommand.error(kind, message),
         None => command.error(kind, message),
     }
+}
+
+/// A secret on the command line.
+fn refuse(flag: &str, advice: &str) -> (ErrorKind, String) {
+    let message = format!("{flag} is refused, for every user of this machine can read command lines; {advice}");
+    (ErrorKind::UnknownArgument, message)
+}
+
+/// The part of an advice that is of variables: the chain takes its secrets from nowhere else.
+fn of_variables(advice: &'static str) -> &'static str {
+    let variables = advice.split(", or give").next().filter(|advice| advice.starts_with("set "));
+    variables.unwrap_or("no credential of the default chain takes it")
 }
 
 /// A password in the URL of a proxy.
@@ -65,8 +80,7 @@ fn given(matches: &ArgMatches) -> Vec<&'static str> {
 
 fn misuse(args: &TokenArgs, given: &[&'static str]) -> Option<(ErrorKind, String)> {
     if let Some((flag, advice)) = args.refused.first() {
-        let message = format!("{flag} is refused, for every user of this machine can read command lines; {advice}");
-        return Some((ErrorKind::UnknownArgument, message));
+        return Some(refuse(flag, advice));
     }
     if let Some(misuse) = of_proxy(&args.transport) {
         return Some(misuse);

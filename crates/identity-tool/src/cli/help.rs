@@ -134,7 +134,7 @@ known is null. Fields may be added.
               state: token, unavailable, stops_the_chain, cannot_be_built,
               left_out, not_in_this_version
   places      name, sign
-  variables   name, value or hidden_length, warnings
+  variables   name, value or hidden_length, warnings, note
   files       variable, path, trouble, bytes, modified, warnings,
               token: issuer, subject, audience, expires_on
   managed_identity   source, origin

@@ -180,4 +180,5 @@ impl<'a> ChainOptions<'a> {
     }
 }
 
-const TOKEN_CREDENTIALS: &str = "AZURE_TOKEN_CREDENTIALS";
+/// The variable that chooses among the credentials of the chain.
+pub(crate) const TOKEN_CREDENTIALS: &str = "AZURE_TOKEN_CREDENTIALS";

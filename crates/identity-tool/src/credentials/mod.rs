@@ -54,7 +54,10 @@ mod tools;
 mod users;
 
 use self::settings::Settings;
-pub(crate) use self::{chain::ChainOptions, settings::is_incomplete};
+pub(crate) use self::{
+    chain::{ChainOptions, TOKEN_CREDENTIALS},
+    settings::is_incomplete,
+};
 
 /// A credential, as the options say.
 pub(crate) struct Built {

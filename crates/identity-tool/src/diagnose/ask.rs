@@ -8,22 +8,93 @@ use identity::{
 };
 
 use super::{
+    blank::Blanks,
     progress::Progress,
-    report::{Link, Outcome, State, TokenFacts},
+    report::{LONGEST_VALUE, Link, Outcome, State, TokenFacts, cut},
 };
-use crate::{claims, credentials::ChainOptions};
+use crate::{
+    claims,
+    credentials::{ChainOptions, TOKEN_CREDENTIALS},
+    overlay::{Overlay, Without},
+};
 
 /// Every link of the chain, and what the chain itself would say.
-pub(super) async fn ask(
+pub(super) struct Found {
+    /// Whether the chain is refused for its variable; the links are those without it.
+    pub(super) is_refused: bool,
+    pub(super) links: Vec<Link>,
+    pub(super) outcome: Outcome,
+}
+
+impl Found {
+    /// Takes what may be a secret out of all errors.
+    pub(super) fn blank(&mut self, blanks: &Blanks) {
+        let links = std::mem::take(&mut self.links).into_iter();
+        self.links = links.map(|link| Link { state: link.state.map(|error| blanks.error(error)), ..link }).collect();
+        if let Outcome::Fails(error) = &mut self.outcome {
+            *error = blanks.error(error);
+        }
+    }
+}
+
+/// Asks them all, whatever is wrong with the variable that chooses among them.
+pub(super) async fn ask(options: &ChainOptions<'_>, platform: &Platform, scope: &str, progress: &Progress) -> Found {
+    let error = match build(options, platform) {
+        Ok((chain, broken)) => {
+            let (links, outcome) = ask_all(options, platform, scope, progress, chain, broken).await;
+            return Found { is_refused: false, links, outcome };
+        }
+        Err(error) => error,
+    };
+    let Some(error) = with_meant(platform, &error) else {
+        return Found { is_refused: false, links: Vec::new(), outcome: Outcome::Fails(error) };
+    };
+    let without = platform.with_env(Arc::new(Without::new(TOKEN_CREDENTIALS, Arc::clone(platform.env()))));
+    let links = match build(options, &without) {
+        Ok((chain, broken)) => ask_all(options, &without, scope, progress, chain, broken).await.0,
+        Err(_) => Vec::new(),
+    };
+    Found { is_refused: true, links, outcome: Outcome::Fails(error) }
+}
+
+/// The error with what to do, if it is there for the value of the chain's variable.
+fn with_meant(platform: &Platform, error: &Error) -> Option<Error> {
+    let understands = |value: &str| {
+        let variables = vec![(TOKEN_CREDENTIALS.to_owned(), value.to_owned())];
+        let env = Overlay::new(variables, Arc::clone(platform.env()));
+        DefaultAzureCredential::builder().build_with(&platform.with_env(Arc::new(env))).is_ok()
+    };
+    let value = platform.env().var_os(TOKEN_CREDENTIALS)?.to_string_lossy().into_owned();
+    if understands(&value) {
+        return None;
+    }
+    let names = ChainLink::ALL.iter().map(|link| link.name()).filter(|name| understands(name));
+    let mut steps: Vec<String> = meant(&value, names.collect())
+        .map(|name| format!("did you mean {name}? set {TOKEN_CREDENTIALS} to that"))
+        .into_iter()
+        .collect();
+    steps.push(format!("unset {TOKEN_CREDENTIALS} to have all credentials tried"));
+    Some(error.clone().with_steps(steps))
+}
+
+/// The name that somebody meant who wrote less than it, or it with hyphens; `None` if it may be several.
+fn meant(value: &str, names: Vec<&'static str>) -> Option<&'static str> {
+    let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_', ' '], "").replace("credential", "");
+    let wanted = plain(value.trim());
+    let mut all = names.into_iter().filter(|name| wanted.len() >= LEAST_MEANT && plain(name).starts_with(&wanted));
+    let first = all.next()?;
+    let others: Vec<&str> = all.collect();
+    (others.is_empty() || plain(first) == wanted).then_some(first)
+}
+
+async fn ask_all(
     options: &ChainOptions<'_>,
     platform: &Platform,
     scope: &str,
     progress: &Progress,
+    chain: DefaultAzureCredential,
+    broken: Vec<(ChainLink, Error)>,
 ) -> (Vec<Link>, Outcome) {
-    let (chain, broken) = match build(options, platform) {
-        Ok(built) => built,
-        Err(error) => return (Vec::new(), Outcome::Fails(error)),
-    };
     let members: Vec<_> =
         chain.links().map(|(link, member)| (link, member.map(Arc::clone).map_err(str::to_owned))).collect();
     let request = TokenRequestOptions::new().with_context(chain.context());
@@ -101,7 +172,8 @@ fn judge(link: ChainLink, error: Error) -> State {
 
 fn facts(token: &AccessToken) -> TokenFacts {
     let claims = claims::decode(token.secret());
-    let claim = |name| claims.as_ref().and_then(|claims| claims::text(claims, name)).map(str::to_owned);
+    let claim =
+        |name| claims.as_ref().and_then(|claims| claims::text(claims, name)).map(|text| cut(text, LONGEST_VALUE));
     TokenFacts {
         credential: token.credential(),
         origin: token.origin(),
@@ -153,5 +225,31 @@ impl TokenCredential for Replay {
 
     fn name(&self) -> &'static str {
         self.link.name()
+    }
+}
+
+/// Fewer characters mean anything.
+const LEAST_MEANT: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_whole_is_understood_if_it_is_one() {
+        let names = || ChainLink::ALL.iter().map(|link| link.name()).collect();
+        for (value, expected) in [
+            ("azurecli", Some("AzureCliCredential")),
+            (" Azure-CLI\n", Some("AzureCliCredential")),
+            ("managedidentity", Some("ManagedIdentityCredential")),
+            ("Managed", Some("ManagedIdentityCredential")),
+            ("azure_developer_cli_credential", Some("AzureDeveloperCliCredential")),
+            ("azure", None),
+            ("ma", None),
+            ("credential", None),
+            ("hunter2", None),
+        ] {
+            assert_eq!(meant(value, names()), expected, "{value:?}");
+        }
     }
 }

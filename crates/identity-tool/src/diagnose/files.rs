@@ -1,54 +1,61 @@
 //! The files that variables name.
 
 use std::{
-    fs,
+    fs, io,
     path::Path,
     time::{Duration, SystemTime},
 };
 
-use identity::{Env, Links};
+use identity::{Env, Links, Secret};
 
-use super::report::{FileFacts, FileToken};
+use super::{
+    blank::Blanks,
+    kinds,
+    report::{FileFacts, FileToken, LONGEST_VALUE, cut},
+};
 use crate::{claims, when};
 
 /// What there is to say of each file that a variable names.
-pub(super) fn all(env: &dyn Env, now: SystemTime) -> Vec<FileFacts> {
-    let named = |(variable, is_token): &(&'static str, bool)| {
+pub(super) fn all(env: &dyn Env, now: SystemTime, blanks: &Blanks) -> Vec<FileFacts> {
+    let named = |(variable, limit): &(&'static str, usize)| {
         let path = env.text(variable).ok().flatten()?;
         // A value that is no path may be what belongs into the file.
-        path.contains(['/', '\\']).then(|| look(env, variable, Path::new(&path), *is_token, now))
+        let mut facts = kinds::is_path(&path).then(|| look(env, variable, Path::new(&path), *limit, now))?;
+        facts.trouble = facts.trouble.map(|trouble| blanks.apply(&trouble));
+        Some(facts)
     };
     FILES.iter().filter_map(named).collect()
 }
 
-fn look(env: &dyn Env, variable: &'static str, path: &Path, is_token: bool, now: SystemTime) -> FileFacts {
+fn look(env: &dyn Env, variable: &'static str, path: &Path, limit: usize, now: SystemTime) -> FileFacts {
     let mut facts = FileFacts {
         variable,
-        path: path.display().to_string(),
+        path: cut(&path.display().to_string(), LONGEST_VALUE),
         trouble: None,
         bytes: None,
         modified: None,
         token: None,
         warnings: Vec::new(),
     };
-    match fs::metadata(path) {
-        Ok(metadata) => (facts.bytes, facts.modified) = (Some(metadata.len()), metadata.modified().ok()),
-        Err(error) => {
-            facts.trouble = Some(error.to_string());
-            return facts;
+    let content = match env.read(path, limit, Links::Follow) {
+        Ok(content) => {
+            facts.bytes = u64::try_from(content.len()).ok();
+            Secret::new(String::from_utf8(content).unwrap_or_default())
         }
-    }
-    let content = match env.read(path, LARGEST, Links::Follow) {
-        Ok(content) => identity::Secret::new(String::from_utf8_lossy(&content).into_owned()),
         Err(error) => {
-            facts.trouble = Some(error.to_string());
+            facts.trouble = Some(if error.kind() == io::ErrorKind::FileTooLarge {
+                format!("it has more than {limit} bytes, which is refused")
+            } else {
+                error.to_string()
+            });
             return facts;
         }
     };
-    if content.expose().is_empty() {
+    facts.modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    if facts.bytes == Some(0) {
         facts.warnings.push("it is empty".to_owned());
     }
-    if !is_token {
+    if variable != TOKEN {
         if variable == CERTIFICATE && env.is_world_readable(path) {
             facts
                 .warnings
@@ -58,10 +65,10 @@ fn look(env: &dyn Env, variable: &'static str, path: &Path, is_token: bool, now:
     }
     match claims::decode(content.expose().trim()) {
         Some(claims) => {
-            let text = |name| claims::text(&claims, name).map(str::to_owned);
+            let text = |name| claims::text(&claims, name).map(|text| cut(text, LONGEST_VALUE));
             let audience = claims.get("aud").map(|audience| match audience {
-                serde_json::Value::String(one) => one.clone(),
-                several => several.to_string(),
+                serde_json::Value::String(one) => cut(one, LONGEST_VALUE),
+                several => cut(&several.to_string(), LONGEST_VALUE),
             });
             let seconds = claims.get("exp").and_then(serde_json::Value::as_u64).map(Duration::from_secs);
             let expires_on = seconds.and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(seconds));
@@ -79,11 +86,12 @@ fn look(env: &dyn Env, variable: &'static str, path: &Path, is_token: bool, now:
 
 const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 
-/// The variables, and whether the file has a token.
-const FILES: [(&str, bool); 3] = [(CERTIFICATE, false), ("AZURE_FEDERATED_TOKEN_FILE", true), ("SSL_CERT_FILE", false)];
+const TOKEN: &str = "AZURE_FEDERATED_TOKEN_FILE";
 
-/// The most that is read of a file, in bytes. Source: our choice; a bundle of all roots has a quarter of it.
-const LARGEST: usize = 1024 * 1024;
+/// The variables, and the most bytes that are taken of their files.
+///
+/// Source: the limits of `identity-certificate`, `identity-workload` and `identity-tokio`.
+const FILES: [(&str, usize); 3] = [(CERTIFICATE, 256 * 1024), (TOKEN, 64 * 1024), ("SSL_CERT_FILE", 8 * 1024 * 1024)];
 
 #[cfg(test)]
 mod tests {
@@ -102,7 +110,8 @@ mod tests {
         }
         let variables = vec![(variable.to_owned(), path.display().to_string())];
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10_000);
-        let mut all = all(&Overlay::new(variables, Arc::clone(identity::platform().env())), now);
+        let env = Overlay::new(variables, Arc::clone(identity::platform().env()));
+        let mut all = all(&env, now, &Blanks::default());
         if content.is_some() {
             fs::remove_file(path).unwrap();
         }
@@ -136,8 +145,20 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_not_opened_nor_shown() {
-        let variables = vec![("AZURE_FEDERATED_TOKEN_FILE".to_owned(), "eyJ.canary".to_owned())];
-        let env = Overlay::new(variables, Arc::clone(identity::platform().env()));
-        assert!(all(&env, SystemTime::UNIX_EPOCH).is_empty());
+        let key = "-----BEGIN PRIVATE KEY-----\ncanary/canary+\n-----END PRIVATE KEY-----\n";
+        for value in ["eyJ.canary", "canary/canary+==", key, "https://canary/x", &"/canary".repeat(200)] {
+            let variables = FILES.iter().map(|(name, _)| (name.to_string(), value.to_owned())).collect();
+            let env = Overlay::new(variables, Arc::clone(identity::platform().env()));
+            assert!(all(&env, SystemTime::UNIX_EPOCH, &Blanks::default()).is_empty(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_as_long_as_its_credential_takes_it() {
+        let found = facts(TOKEN, Some(&"x".repeat(65_536)));
+        assert_eq!((found.bytes, found.trouble), (Some(65_536), None));
+        let found = facts(TOKEN, Some(&"x".repeat(65_537)));
+        assert_eq!(found.trouble.as_deref(), Some("it has more than 65536 bytes, which is refused"));
+        assert_eq!(facts("SSL_CERT_FILE", Some(&"x".repeat(2_000_000))).bytes, Some(2_000_000));
     }
 }

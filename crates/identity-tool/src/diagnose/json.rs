@@ -27,7 +27,7 @@ pub(super) fn write(report: &Report) -> Value {
         "winner": winner,
         // What each credential said is in its link.
         "error": error.map(|error| without_attempts(failure::to_json(error))),
-        "next_steps": error.map_or_else(Vec::new, text::steps),
+        "next_steps": text::steps(report),
         "warnings": report.warnings(),
         "links": report.links.iter().enumerate().map(|(index, one)| link(report, index, one)).collect::<Vec<_>>(),
         "places": report.places.iter().map(|place| json!({ "name": place.name, "sign": place.sign })).collect::<Vec<_>>(),
@@ -88,9 +88,11 @@ fn variable(variable: &Variable) -> Value {
     let (value, length) = match &variable.shown {
         Shown::Empty => (Some(""), None),
         Shown::Value(value) => (Some(value.as_str()), None),
+        // Nobody can count what is no text.
+        Shown::Hidden(0) => (None, None),
         Shown::Hidden(length) => (None, Some(*length)),
     };
-    json!({ "name": variable.name, "value": value, "hidden_length": length, "warnings": variable.warnings })
+    json!({ "name": variable.name, "value": value, "hidden_length": length, "warnings": variable.warnings, "note": variable.note })
 }
 
 fn file(file: &FileFacts) -> Value {

@@ -16,8 +16,10 @@ use crate::{
 
 mod address;
 mod ask;
+mod blank;
 mod files;
 mod json;
+mod kinds;
 mod network;
 mod page;
 mod place;
@@ -28,6 +30,7 @@ mod tools;
 mod variables;
 
 use self::{
+    blank::Blanks,
     progress::Progress,
     report::{Endpoint, Outcome, Report},
 };
@@ -58,25 +61,33 @@ pub(crate) async fn run(args: &DiagnoseArgs) -> io::Result<ExitCode> {
         .await
     };
     let Some(report) = told else { return Ok(ExitCode::from(emulator::INTERRUPTED)) };
-    screen::print(&match args.output {
-        DiagnoseOutput::Json => screen::escape_json(&json::write(&report).to_string()) + "\n",
-        DiagnoseOutput::Text => text::write(&report, page::width(), Paint::stdout()),
-    })?;
-    Ok(match &report.outcome {
+    let code = match &report.outcome {
         Outcome::Wins(_) => ExitCode::SUCCESS,
         Outcome::Fails(error) => failure::exit_code(error.kind()),
-    })
+    };
+    let printed = screen::print(&match args.output {
+        DiagnoseOutput::Json => screen::escape_json(&json::write(&report).to_string()) + "\n",
+        DiagnoseOutput::Text => text::write(&report, page::width(), Paint::stdout()),
+    });
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        // Who has seen enough may still want to know how it ended.
+        _ => Ok(code),
+    }
 }
 
 async fn report(args: &DiagnoseArgs, world: &World, platform: &Platform) -> Report {
     let progress = Progress::new(args.verbose);
     let options = options(args);
-    let (links, outcome) = ask::ask(&options, platform, &args.scope, &progress).await;
+    let blanks = Blanks::new(platform.env().as_ref());
+    let mut found = ask::ask(&options, platform, &args.scope, &progress).await;
+    found.blank(&blanks);
     progress.show("asking the tools for their versions");
     let tools = tools::all(platform).await;
     progress.show("asking the authority for its time");
     let transport = world.options(&args.transport);
     let network = network::look(platform, &transport, options.authority, args.emulator.emulator).await;
+    let network = blanks.network(network);
     progress.clear();
     let env = platform.env().as_ref();
     let time = SystemTime::now();
@@ -88,10 +99,11 @@ async fn report(args: &DiagnoseArgs, world: &World, platform: &Platform) -> Repo
         scope: args.scope.clone(),
         is_emulated: args.emulator.emulator,
         places: place::all(env),
-        links,
-        outcome,
+        is_refused: found.is_refused,
+        links: found.links,
+        outcome: found.outcome,
         variables: variables::all(env),
-        files: files::all(env, time),
+        files: files::all(env, time, &blanks),
         endpoint: endpoint(&options, platform),
         tools,
         network,

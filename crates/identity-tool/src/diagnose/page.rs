@@ -67,7 +67,8 @@ impl Page {
     pub(super) fn columns(&mut self, first: (&str, Style, usize), second: (&str, Style)) {
         let (name, style, width) = first;
         if name.chars().count().max(width) + second.0.chars().count() + 1 > self.width {
-            self.text(0, name, style);
+            // Its number stays where those of the others are.
+            let _ = writeln!(self.out, "{}", self.painted(name, style));
             return self.text(CONTINUED, second.0, second.1);
         }
         let name = self.painted(&format!("{name:width$}"), style);
@@ -127,10 +128,15 @@ fn code_end(text: &str, end: usize) -> Option<usize> {
 
 /// How wide the page is: what `COLUMNS` says, else the terminal, else 80; 100 at most, for longer lines are hard to read.
 pub(super) fn width() -> usize {
-    let told = env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse::<usize>().ok());
+    let told = env::var("COLUMNS").ok().and_then(|columns| columns_of(&columns));
     let seen =
         || terminal_size::terminal_size().filter(|_| io::stdout().is_terminal()).map(|(width, _)| width.0.into());
     told.or_else(seen).unwrap_or(USUAL).clamp(LEAST, MOST)
+}
+
+/// Who does not know it says 0.
+fn columns_of(text: &str) -> Option<usize> {
+    text.trim().parse().ok().filter(|columns| *columns > 0)
 }
 
 const USUAL: usize = 80;
@@ -171,6 +177,14 @@ mod tests {
             page.into_text(),
             "  label    beside it, for as long as it\n           takes\n  label\n    below\n  label\n    https://vault.azure.net/.default\n"
         );
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_keeps_its_place() {
+        let mut page = Page::new(30, Paint::NONE);
+        page.columns((" 1  SomebodyCredential", Style::Plain, 25), ("token: it wins", Style::Plain));
+        assert_eq!(page.into_text(), " 1  SomebodyCredential\n    token: it wins\n");
+        assert_eq!((columns_of(" 42\n"), columns_of("0"), columns_of("wide")), (Some(42), None, None));
     }
 
     #[test]

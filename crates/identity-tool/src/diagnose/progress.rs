@@ -21,7 +21,9 @@ impl Progress {
 
     pub(super) fn show(&self, what: &str) {
         if self.is_on {
-            screen::tell(&line(what, super::page::width()));
+            // It is its own terminal, whatever the report is written to.
+            let width = terminal_size::terminal_size_of(io::stderr()).map_or(USUAL, |(width, _)| width.0.into());
+            screen::tell(&line(what, width));
         }
     }
 
@@ -45,6 +47,8 @@ fn line(what: &str, width: usize) -> String {
     format!("{ERASE}{text}")
 }
 
+/// As wide as terminals mostly are.
+const USUAL: usize = 80;
 /// To the start of the line, and away with what is on it.
 const ERASE: &str = "\r\u{1b}[K";
 

@@ -18,6 +18,8 @@ pub(super) struct Report {
     pub(super) is_emulated: bool,
     /// Where this seems to run, and what says so.
     pub(super) places: Vec<Place>,
+    /// Whether a variable that names nothing keeps the chain from being built; the links are those without it.
+    pub(super) is_refused: bool,
     pub(super) links: Vec<Link>,
     pub(super) outcome: Outcome,
     pub(super) variables: Vec<Variable>,
@@ -74,6 +76,17 @@ impl State {
         matches!(self, Self::Token(_) | Self::Stops(_) | Self::Broken(_))
     }
 
+    /// The same with another error.
+    pub(super) fn map(self, change: impl FnOnce(&Error) -> Error) -> Self {
+        match self {
+            Self::Unavailable(error) => Self::Unavailable(change(&error)),
+            Self::Stops(error) => Self::Stops(change(&error)),
+            Self::Broken(error) => Self::Broken(change(&error)),
+            Self::NotInVersion(error) => Self::NotInVersion(change(&error)),
+            Self::Token(_) | Self::LeftOut(_) => self,
+        }
+    }
+
     pub(super) const fn error(&self) -> Option<&Error> {
         match self {
             Self::Unavailable(error) | Self::Stops(error) | Self::Broken(error) | Self::NotInVersion(error) => {
@@ -112,6 +125,8 @@ pub(super) struct Variable {
     /// What may be shown of its value.
     pub(super) shown: Shown,
     pub(super) warnings: Vec<String>,
+    /// What is no mistake, and may be a misunderstanding.
+    pub(super) note: Option<&'static str>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -119,7 +134,7 @@ pub(super) enum Shown {
     /// Set, and counts as not set.
     Empty,
     Value(String),
-    /// This many characters that are not shown.
+    /// This many characters that are not shown; 0 if nobody can count them.
     Hidden(usize),
 }
 
@@ -185,6 +200,9 @@ pub(super) struct Reached {
 impl Report {
     /// The index of the link that the chain ends at.
     pub(super) fn end(&self) -> Option<usize> {
+        if self.is_refused {
+            return None;
+        }
         let broken = self.links.iter().position(|link| matches!(link.state, State::Broken(_)));
         broken.or_else(|| self.links.iter().position(|link| link.state.is_the_end()))
     }
@@ -194,7 +212,7 @@ impl Report {
         match self.end() {
             Some(end) if self.links.get(end).is_some_and(|link| matches!(link.state, State::Broken(_))) => index == end,
             Some(end) => index <= end,
-            None => true,
+            None => !self.is_refused,
         }
     }
 
@@ -203,6 +221,10 @@ impl Report {
         let mut all = Vec::new();
         for variable in &self.variables {
             all.extend(variable.warnings.iter().map(|warning| format!("{}: {warning}", variable.name)));
+            // Who has a token is in no need of it.
+            if matches!(self.outcome, Outcome::Fails(_)) {
+                all.extend(variable.note.map(|note| format!("{}: {note}", variable.name)));
+            }
         }
         for file in &self.files {
             all.extend(file.warnings.iter().map(|warning| format!("{}: {warning}", file.variable)));
@@ -215,6 +237,12 @@ impl Report {
 impl Network {
     pub(super) fn clock_warning(&self) -> Option<String> {
         let ahead = self.answer.as_ref().ok()?.clock_ahead?;
+        if ahead.unsigned_abs() > CLOCK_ABSURD_SECS {
+            return Some(
+                "the time that the authority told is years away: its clock is wrong, or somebody else answered"
+                    .to_owned(),
+            );
+        }
         let off = crate::when::length(Duration::from_secs(ahead.unsigned_abs()));
         let side = if ahead > 0 { "ahead of" } else { "behind" };
         (ahead.unsigned_abs() > CLOCK_TOLERANCE_SECS).then(|| {
@@ -227,3 +255,18 @@ impl Network {
 ///
 /// Source: "Microsoft identity platform application authentication certificate credentials" (learn.microsoft.com): five minutes.
 const CLOCK_TOLERANCE_SECS: u64 = 300;
+/// No machine's clock is ten years off while its certificates are valid. Source: our choice.
+const CLOCK_ABSURD_SECS: u64 = 10 * 365 * 24 * 60 * 60;
+
+/// A text from outside, cut where it is longer than this many characters.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{} ...", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The most characters of a claim, a path or a value that are shown. Source: our choice.
+pub(super) const LONGEST_VALUE: usize = 256;
+/// The most characters of a message that are shown; services and tools say a lot. Source: our choice.
+pub(super) const LONGEST: usize = 480;

@@ -1,17 +1,17 @@
 //! The report for people: what happened, what was found, and at the end, where the eye is, what to do.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use identity::{ChainLink, Error};
 
 use super::{
     page::{CONTINUED, Page, Style},
-    report::{FileFacts, Link, Outcome, Report, Shown, State, TokenFacts, Tool},
+    report::{FileFacts, LONGEST, LONGEST_VALUE, Link, Outcome, Report, Shown, State, TokenFacts, Tool, cut},
 };
 use crate::{
     cli::{DEFAULT_SCOPE, flag_name},
     explain, failure,
-    screen::Paint,
+    screen::{self, Paint},
     when,
 };
 
@@ -19,10 +19,13 @@ pub(super) fn write(report: &Report, width: usize, paint: Paint) -> String {
     let mut page = Page::new(width, paint);
     head(&mut page, report);
     page.heading("the chain of DefaultAzureCredential, each credential asked for itself");
+    if report.is_refused {
+        page.text(2, "there is none, see below; without AZURE_TOKEN_CREDENTIALS these would be in it", Style::Plain);
+    }
     for (index, link) in report.links.iter().enumerate() {
         write_link(&mut page, report, index, link);
     }
-    if report.links.is_empty() {
+    if report.links.is_empty() && !report.is_refused {
         page.text(2, "there is none, see below", Style::Plain);
     }
     variables(&mut page, report);
@@ -60,7 +63,7 @@ fn write_link(page: &mut Page, report: &Report, index: usize, link: &Link) {
         State::Token(_) => ("token", Style::Plain),
         State::Unavailable(_) => ("unavailable", Style::Plain),
         State::Stops(_) if is_reached => ("fails, and stops the chain", Style::Bad),
-        State::Stops(_) => ("fails, and would stop the chain", Style::Plain),
+        State::Stops(_) => ("would stop the chain", Style::Plain),
         State::Broken(_) => ("cannot be built, nor can the chain", Style::Bad),
         State::LeftOut(_) => ("left out", Style::Dim),
         State::NotInVersion(_) => ("not in this version", Style::Dim),
@@ -74,7 +77,9 @@ fn write_link(page: &mut Page, report: &Report, index: usize, link: &Link) {
     page.columns((&name, name_style, NAME_WIDTH), (&format!("{word}{took}{unreached}"), style));
     match &link.state {
         State::Token(token) => write_token(page, report, link.link, token),
-        State::Unavailable(error) | State::Stops(error) | State::Broken(error) => write_error(page, link, error),
+        State::Unavailable(error) | State::Stops(error) | State::Broken(error) => {
+            write_error(page, report, link, error)
+        }
         State::LeftOut(reason) => {
             let is_same = |other: &Link| matches!(&other.state, State::LeftOut(told) if told == reason);
             if !report.links.iter().take(index).any(is_same) {
@@ -110,7 +115,7 @@ fn write_token(page: &mut Page, report: &Report, link: ChainLink, token: &TokenF
 }
 
 /// The message of an error, cut where it is long, and its facts.
-fn write_error(page: &mut Page, link: &Link, error: &Error) {
+fn write_error(page: &mut Page, report: &Report, link: &Link, error: &Error) {
     let text = error.to_string();
     let mut left = LONGEST;
     for line in text.lines() {
@@ -123,7 +128,9 @@ fn write_error(page: &mut Page, link: &Link, error: &Error) {
             page.text(CONTINUED, &if is_cut { format!("{part} ...") } else { part }, Style::Plain);
         }
         if is_cut {
-            let hint = format!("`identity token --credential {}` tells it all", flag_name(link.link));
+            let emulator = if report.is_emulated { "--emulator " } else { "" };
+            let (name, scope) = (flag_name(link.link), screen::word(&report.scope));
+            let hint = format!("`identity token {emulator}--credential {name} --scope {scope}` tells it all");
             page.text(CONTINUED, &hint, Style::Dim);
             break;
         }
@@ -150,13 +157,16 @@ fn variables(page: &mut Page, report: &Report) {
         };
         page.row(2, VARIABLE_WIDTH, variable.name, &text, Style::Plain);
         warn(page, &variable.warnings);
+        if let Some(note) = variable.note {
+            page.text(CONTINUED, &format!("note: {note}"), Style::Dim);
+        }
     }
 }
 
 fn write_file(page: &mut Page, report: &Report, file: &FileFacts) {
     page.row(2, VARIABLE_WIDTH, file.variable, &file.path, Style::Plain);
     if let Some(trouble) = &file.trouble {
-        page.text(CONTINUED, &format!("cannot be read: {trouble}"), Style::Bad);
+        page.text(CONTINUED, &format!("cannot be read: {}", cut(trouble, LONGEST)), Style::Bad);
     } else {
         let age = file.modified.map(|time| match report.time.duration_since(time) {
             Ok(age) => format!(", written {} ago", when::length(age)),
@@ -191,13 +201,14 @@ fn machine(page: &mut Page, report: &Report) {
         };
         page.row(2, MACHINE_WIDTH, "managed identity", &text, Style::Plain);
     }
+    let shown = |program: &Path| cut(&program.display().to_string(), LONGEST_VALUE);
     let Some(tools) = &report.tools else {
         return page.row(2, MACHINE_WIDTH, "tools", "this world has none", Style::Plain);
     };
     for Tool { name, program, version } in tools {
         let text = match (program, version) {
-            (Some(program), Ok(version)) => format!("{version}, {}", program.display()),
-            (Some(program), Err(trouble)) => format!("{}: {trouble}", program.display()),
+            (Some(program), Ok(version)) => format!("{version}, {}", shown(program)),
+            (Some(program), Err(trouble)) => format!("{}: {}", shown(program), cut(trouble, LONGEST)),
             (None, _) => "not on the PATH".to_owned(),
         };
         page.row(2, MACHINE_WIDTH, name, &text, Style::Plain);
@@ -210,7 +221,7 @@ fn network(page: &mut Page, report: &Report) {
     let bad = if matches!(report.outcome, Outcome::Wins(_)) { Style::Plain } else { Style::Bad };
     let or_trouble = |result: &Result<String, String>| match result {
         Ok(text) => (text.clone(), Style::Plain),
-        Err(trouble) => (trouble.clone(), bad),
+        Err(trouble) => (cut(trouble, LONGEST), bad),
     };
     let mut row = |label, (text, style): (String, Style)| page.row(2, MACHINE_WIDTH, label, &text, style);
     match &network.authority {
@@ -220,7 +231,7 @@ fn network(page: &mut Page, report: &Report) {
             let answer = answer.map(|reached| format!("HTTP {} after {}", reached.status, length(reached.took)));
             row("answer", or_trouble(&answer.map_err(Clone::clone)));
         }
-        Err(trouble) => row("authority", (trouble.clone(), Style::Plain)),
+        Err(trouble) => row("authority", (cut(trouble, LONGEST), Style::Plain)),
     }
     let is_proxy = |name: &str| PROXIES.iter().any(|proxy| name.eq_ignore_ascii_case(proxy));
     let is_set = report.variables.iter().any(|one| is_proxy(one.name) && one.shown != Shown::Empty);
@@ -266,10 +277,10 @@ fn verdict(page: &mut Page, report: &Report) {
         }
         Outcome::Fails(error) => {
             page.text(2, &format!("DefaultAzureCredential gets no token: {}", error.kind().as_str()), Style::Bad);
-            if report.links.is_empty() {
-                page.text(2, &error.to_string(), Style::Plain);
+            if report.links.is_empty() || report.is_refused {
+                page.text(2, &cut(&error.to_string(), LONGEST), Style::Plain);
             }
-            match steps(error).as_slice() {
+            match steps(report).as_slice() {
                 [only] => page.text(2, only, Style::Plain),
                 several => {
                     for (index, step) in several.iter().enumerate() {
@@ -311,8 +322,31 @@ fn warn(page: &mut Page, warnings: &[String]) {
 }
 
 /// What to do by the error of a chain, the likeliest first; but for what the reader has just done.
-pub(super) fn steps(error: &Error) -> Vec<&str> {
-    error.steps().iter().map(String::as_str).filter(|step| !step.ends_with("`identity diagnose`")).collect()
+pub(super) fn steps(report: &Report) -> Vec<String> {
+    let Outcome::Fails(error) = &report.outcome else { return Vec::new() };
+    let mut steps: Vec<String> =
+        error.steps().iter().filter(|step| !step.ends_with("`identity diagnose`")).cloned().collect();
+    let Some(end) = report.end() else { return steps };
+    if let Some(Link { link, state: State::Stops(error), .. }) = report.links.get(end) {
+        // The chain has not tried those behind it; here they were asked.
+        let of_the_chain = format!("solve what the line of {link} says");
+        steps.retain(|step| !step.starts_with(&of_the_chain));
+        let behind = report.links.iter().skip(end + 1).filter(|link| link.took.is_some());
+        let behind: Vec<&str> = behind.map(|link| link.link.name()).collect();
+        let mut step = format!("solve what {link} says: {}", first_sentence(&error.to_string()));
+        if !behind.is_empty() {
+            step = format!("{step}; a program does not go on to: {}", behind.join(", "));
+        }
+        steps.insert(0, step);
+    }
+    steps
+}
+
+/// What failed, without what to do and what others said.
+fn first_sentence(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let sentence = line.split("; ").next().unwrap_or_default();
+    cut(sentence.split(". ").next().unwrap_or_default(), LONGEST_VALUE)
 }
 
 /// `12 ms`, `1.2 s`.
@@ -329,8 +363,6 @@ const NAME_WIDTH: usize = 33;
 const LABEL_WIDTH: usize = 11;
 const VARIABLE_WIDTH: usize = 28;
 const MACHINE_WIDTH: usize = 16;
-/// The most characters of a message that are shown; services and tools say a lot. Source: our choice.
-const LONGEST: usize = 480;
 
 #[cfg(test)]
 mod tests;

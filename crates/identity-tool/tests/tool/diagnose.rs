@@ -136,6 +136,34 @@ fn no_secret_of_the_environment_is_in_any_output() {
     }
 }
 
+#[test]
+fn a_key_in_place_of_a_path_is_in_no_output() {
+    let key = "-----BEGIN PRIVATE KEY-----\nMIIcanary/canary+canary3f9a1c\n-----END PRIVATE KEY-----\n";
+    for value in [key, "MIIcanary/canary+canary3f9a1c==", "canary~3f9a1c/x"] {
+        for arguments in [&[][..], &["-o", "json"]] {
+            let mut command = nowhere(arguments);
+            command.env("AZURE_TENANT_ID", TENANT).env("AZURE_CLIENT_ID", TENANT);
+            for name in ["AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE", "SSL_CERT_FILE", "SSL_CERT_DIR"]
+            {
+                command.env(name, value);
+            }
+            let done = done(&mut command);
+            assert!(done.stdout.contains("AZURE_FEDERATED_TOKEN_FILE"), "{}", done.all());
+            assert!(!done.all().contains("canary"), "{value}\n{}", done.all());
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn who_reads_no_further_gets_the_same_exit_code() {
+    use std::process::Stdio;
+
+    let mut child = nowhere(&[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
 /// No id, no word and no path.
 const CANARY_TEXT: &str = "canary~Q8_8f3";
 
@@ -170,9 +198,18 @@ fn what_a_variable_leaves_out_is_told_and_one_that_names_nothing_is_2() {
 
     let wrong = done(nowhere(&[]).env("AZURE_TOKEN_CREDENTIALS", "azure-cli"));
     assert_eq!((wrong.code, wrong.stderr.as_str()), (Some(2), ""));
-    for part in ["there is none, see below", "AZURE_TOKEN_CREDENTIALS has a value that names nothing", "\n  az "] {
+    for part in [
+        "there is none, see below",
+        "\n 6  AzureCliCredential            unavailable; not reached\n    the Azure CLI (az) is not on the PATH",
+        "AZURE_TOKEN_CREDENTIALS has a value that names nothing",
+        "did you mean AzureCliCredential?",
+        "\n  az ",
+    ] {
         assert!(wrong.stdout.contains(part), "{part} in\n{}", wrong.stdout);
     }
+    let (_, object) = json(nowhere(&[]).env("AZURE_TOKEN_CREDENTIALS", CANARY_TEXT));
+    assert_eq!((states(&object)[5], &object["error"]["kind"]), ("unavailable", &json!("InvalidArgument")), "{object}");
+    assert_eq!(object["next_steps"], json!(["unset AZURE_TOKEN_CREDENTIALS to have all credentials tried"]));
 }
 
 #[test]
@@ -226,6 +263,11 @@ fn options_that_contradict_are_2() {
         (&["--exclude", "broker", "--include", "broker"][..], "--exclude and --include both name broker"),
         (&["--proxy", "http://user:canary-3f9a1c@p:1"], "HTTPS_PROXY"),
         (&["--exclude", "az"], "azure-cli"),
+        (
+            &["--client-secret", "canary"],
+            "--client-secret is refused, for every user of this machine can read command lines; set AZURE_CLIENT_SECRET",
+        ),
+        (&["--assertion", "canary"], "--assertion is refused"),
         (&["--scope", "a b"], "has a character that no scope has"),
         (&["--client-id", "a", "--object-id", "b"], "cannot be used with"),
         (&["--emulator", "--authority", "x"], "cannot be used with"),

@@ -30,6 +30,7 @@ fn report(links: Vec<Link>, outcome: Outcome) -> Report {
         scope: DEFAULT_SCOPE.to_owned(),
         is_emulated: false,
         places: Vec::new(),
+        is_refused: false,
         links,
         outcome,
         variables: Vec::new(),
@@ -100,7 +101,7 @@ fn token(credential: &'static str, origin: &'static str) -> TokenFacts {
 }
 
 fn set(name: &'static str, shown: Shown, warnings: &[&str]) -> Variable {
-    Variable { name, shown, warnings: warnings.iter().map(ToString::to_string).collect() }
+    Variable { name, shown, warnings: warnings.iter().map(ToString::to_string).collect(), note: None }
 }
 
 /// Compares with the text of that name.
@@ -285,8 +286,66 @@ fn a_long_message_is_cut_and_says_where_the_rest_is() {
     let mut report = laptop();
     report.links[0].state = State::Unavailable(unavailable(&"word ".repeat(200)));
     let text = write(&report, 80, Paint::NONE);
-    assert!(text.contains("`identity token --credential environment` tells it all"));
+    let hint = "`identity token --credential environment --scope https://management.azure.com/.default` tells it all";
+    assert!(text.replace("\n    ", " ").contains(hint), "{text}");
     assert!(text.matches("word").count() < 100);
+    (report.scope, report.is_emulated) = ("api://a b/.default".to_owned(), true);
+    let text = write(&report, 80, Paint::NONE);
+    let hint = "`identity token --emulator --credential environment --scope 'api://a b/.default'` tells it all";
+    assert!(text.replace("\n    ", " ").contains(hint), "{text}");
+}
+
+#[test]
+fn what_others_wrote_is_cut_also_on_the_way_to_entra_id() {
+    let mut report = laptop();
+    report.network.answer = Err("word ".repeat(1_000));
+    report.network.roots = Err("root ".repeat(1_000));
+    let text = write(&report, 80, Paint::NONE);
+    assert!((50..100).contains(&text.matches("word").count()) && text.matches("root").count() < 100, "{text}");
+}
+
+#[test]
+fn the_longest_line_of_a_link_fits_80_columns() {
+    let stops = || State::Stops(Error::new(ErrorKind::AuthenticationFailed, "no"));
+    let all = ChainLink::ALL.iter().map(|link| (*link, stops(), 59_900)).collect();
+    let text = write(&report(links(all), Outcome::Fails(unavailable("no"))), 80, Paint::NONE);
+    assert!(text.contains("\n 3  ManagedIdentityCredential     would stop the chain, 59.9 s; not reached\n"), "{text}");
+}
+
+#[test]
+fn a_variable_that_names_nothing_does_not_hide_the_links() {
+    let message = "AZURE_TOKEN_CREDENTIALS has a value that names nothing; expected dev, prod, or one of X";
+    let steps = ["did you mean AzureCliCredential? set AZURE_TOKEN_CREDENTIALS to that".to_owned()];
+    let error = Error::new(ErrorKind::InvalidArgument, message).with_steps(steps.to_vec());
+    let token = State::Token(Box::new(token("AzureCliCredential", "")));
+    let mut report = report(links(vec![(ChainLink::AzureCli, token, 498)]), Outcome::Fails(error));
+    report.is_refused = true;
+    is_golden("refused", &report, 80);
+    let object = json::write(&report);
+    assert_eq!(object["next_steps"], serde_json::json!(steps));
+    assert!(object["links"].as_array().unwrap().iter().all(|link| link["reached"] == false), "{object}");
+}
+
+#[test]
+fn a_note_is_a_warning_only_where_there_is_no_token() {
+    let mut report = laptop();
+    report.variables = vec![Variable { note: Some("az reads it"), ..set("CURL_CA_BUNDLE", Shown::Hidden(0), &[]) }];
+    assert_eq!(report.warnings(), ["CURL_CA_BUNDLE: az reads it"]);
+    assert!(write(&report, 80, Paint::NONE).contains("\n    note: az reads it\n"));
+    assert!(json::write(&report)["variables"][0]["hidden_length"].is_null());
+    report.outcome = Outcome::Wins(ChainLink::AzureCli);
+    assert!(report.warnings().is_empty());
+}
+
+#[test]
+fn a_time_that_is_years_away_is_the_servers() {
+    let mut report = laptop();
+    for (ahead, part) in
+        [(301, "set it right"), (-301, "set it right"), (1_790_000_000, "the authority told is years away")]
+    {
+        report.network.answer = Ok(Reached { status: 200, took: Duration::ZERO, clock_ahead: Some(ahead) });
+        assert!(report.warnings()[0].contains(part), "{ahead}: {:?}", report.warnings());
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(super) async fn ask(options: &ChainOptions<'_>, platform: &Platform, scope: 
         Ok((chain, broken)) => ask_all(options, &without, scope, progress, chain, broken).await.0,
         Err(_) => Vec::new(),
     };
-    Found { is_refused: true, links, outcome: Outcome::Fails(error) }
+    Found { is_refused: !links.is_empty(), links, outcome: Outcome::Fails(error) }
 }
 
 /// The error with what to do, if it is there for the value of the chain's variable.

@@ -4,7 +4,11 @@ use std::{error::Error as StdError, fmt};
 
 use identity::{Env, Error, Secret};
 
-use super::{address, kinds, report::Network, variables};
+use super::{
+    address, kinds,
+    report::{LONGEST, Network, Tool, cut},
+    variables,
+};
 
 /// Values of variables that are not shown: nor are they where an error has them.
 #[derive(Debug, Default)]
@@ -33,14 +37,42 @@ impl Blanks {
 
     /// The text without them. What begins as a long one is taken out as well: libraries cut what they show.
     pub(super) fn apply(&self, text: &str) -> String {
-        let mut text = text.to_owned();
+        // First, for a short one may be a part of a long one that was cut.
+        let mut text = self.without_starts(text);
         for secret in &self.0 {
             text = text.replace(secret.expose(), STARS);
-            if let Some((at, _)) = secret.expose().char_indices().nth(START) {
-                text = without_start(&text, secret.expose(), at);
+        }
+        // The lines of a key are one thing.
+        for between in ["\n", "\r\n", "\\n", "\\u{a}"] {
+            let twice = format!("{STARS}{between}{STARS}");
+            while text.contains(&twice) {
+                text = text.replace(&twice, STARS);
             }
         }
         text
+    }
+
+    /// The text without what begins as they do, as far as it is the same.
+    fn without_starts(&self, text: &str) -> String {
+        let starts = || {
+            let all = self.0.iter().map(Secret::expose);
+            all.filter_map(|secret| Some((secret, secret.get(..secret.char_indices().nth(START)?.0)?)))
+        };
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = starts().filter_map(|(_, start)| rest.find(start)).min() {
+            let (before, found) = rest.split_at(at);
+            let same = |secret: &str| {
+                let same = found.chars().zip(secret.chars()).take_while(|(one, other)| one == other);
+                same.map(|(one, _)| one.len_utf8()).sum::<usize>()
+            };
+            let here = starts().filter(|(_, start)| found.starts_with(start));
+            let length = here.map(|(secret, _)| same(secret)).max().unwrap_or_default();
+            out.push_str(before);
+            out.push_str(STARS);
+            rest = found.get(length.max(1)..).unwrap_or_default();
+        }
+        out + rest
     }
 
     /// The error without them: its message, its steps, its causes and what it consists of.
@@ -68,8 +100,13 @@ impl Blanks {
         Some(Cause { text: self.apply(&source.to_string()), source: source_of })
     }
 
+    pub(super) fn tools(&self, tools: Vec<Tool>) -> Vec<Tool> {
+        let blank = |trouble: String| cut(&self.apply(&trouble), LONGEST);
+        tools.into_iter().map(|tool| Tool { version: tool.version.map_err(blank), ..tool }).collect()
+    }
+
     pub(super) fn network(&self, network: Network) -> Network {
-        let blank = |trouble: String| self.apply(&trouble);
+        let blank = |trouble: String| cut(&self.apply(&trouble), LONGEST);
         Network {
             authority: network.authority.map_err(blank),
             proxy: network.proxy.map_err(blank),
@@ -96,21 +133,6 @@ impl StdError for Cause {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|cause| cause as &(dyn StdError + 'static))
     }
-}
-
-/// The text without what begins with the first `least` bytes of `secret`, as far as they are the same.
-fn without_start(text: &str, secret: &str, least: usize) -> String {
-    let Some(start) = secret.get(..least) else { return text.to_owned() };
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(start) {
-        let same = after.chars().zip(secret.chars().skip(START)).take_while(|(one, other)| one == other);
-        let length = same.map(|(one, _)| one.len_utf8()).sum::<usize>();
-        out.push_str(before);
-        out.push_str(STARS);
-        rest = after.get(length..).unwrap_or_default();
-    }
-    out + rest
 }
 
 /// The forms in which errors may have a value: as it is, without what is around it, by lines, and escaped.
@@ -169,6 +191,12 @@ mod tests {
         // The longest goes first, and one that was cut goes as far as it is there.
         assert_eq!(all.apply(&format!("a {long} b")), "a *** b");
         assert_eq!(all.apply(&format!("a {} b", &long[..27])), "a *** b");
+        // Also in the middle of a line.
+        for form in [key.to_owned(), crate::screen::escape(key), key.escape_debug().to_string()] {
+            assert_eq!(all.apply(&form), all.apply(&form).lines().next().unwrap());
+            let end = form.find("canary").unwrap() + 4;
+            assert_eq!(all.apply(&format!("a {} b", &form[..end])), "a *** b");
+        }
         assert_eq!(all.apply("a short word, http://proxy.example:1"), "a short word, http://proxy.example:1");
         assert!(!format!("{all:?}").to_lowercase().contains("canary"));
     }

@@ -83,7 +83,7 @@ async fn report(args: &DiagnoseArgs, world: &World, platform: &Platform) -> Repo
     let mut found = ask::ask(&options, platform, &args.scope, &progress).await;
     found.blank(&blanks);
     progress.show("asking the tools for their versions");
-    let tools = tools::all(platform).await;
+    let tools = tools::all(platform).await.map(|tools| blanks.tools(tools));
     progress.show("asking the authority for its time");
     let transport = world.options(&args.transport);
     let network = network::look(platform, &transport, options.authority, args.emulator.emulator).await;

@@ -25,7 +25,7 @@ pub(super) fn write(report: &Report, width: usize, paint: Paint) -> String {
     for (index, link) in report.links.iter().enumerate() {
         write_link(&mut page, report, index, link);
     }
-    if report.links.is_empty() && !report.is_refused {
+    if report.links.is_empty() {
         page.text(2, "there is none, see below", Style::Plain);
     }
     variables(&mut page, report);

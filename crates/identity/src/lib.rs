@@ -99,12 +99,12 @@
 //! | `msi` | `ManagedIdentityCredential`: IMDS, App Service, Functions, Container Apps, Azure Arc, Azure ML, Cloud Shell; with `workload` also token exchange; `platform()` | tokio, hyper, tracing; no TLS, no C |
 //! | `dns` | endpoints that are names other than `localhost` | 25 KB; comes with everything that has TLS |
 //! | `msi-service-fabric` | Service Fabric as a source of managed identity | rustls and ring, which build C and assembly |
-//! | `client-secret` | `ClientSecretCredential` | rustls and ring: a whole program has 1.72 MB and 31 crates |
+//! | `client-secret` | `ClientSecretCredential` | rustls and ring: a whole program has 1.73 MB and 31 crates |
 //! | `client-assertion` | `ClientAssertionCredential`, `TokenAssertion` | the same |
 //! | `workload` | `WorkloadIdentityCredential` | the same |
 //! | `pipelines` | `AzurePipelinesCredential`, `GithubActionsCredential` | the same |
 //! | `certificate` | `CertificateCredential`, `Signer` | the same and 30 KB |
-//! | `cli` | `AzureCliCredential`, `AzureDeveloperCliCredential`, `AzurePowerShellCredential` | a whole program has 0.75 MB and 24 crates; no TLS, no C |
+//! | `cli` | `AzureCliCredential`, `AzureDeveloperCliCredential`, `AzurePowerShellCredential` | a whole program has 0.76 MB and 24 crates; no TLS, no C |
 //! | `on-behalf-of` | `OnBehalfOfClient`, `OnBehalfOfCredential`; brings `client-secret` and `client-assertion` | the same |
 //! | `authorization-code` | `AuthorizationCodeCredential`; brings the same | the same |
 //! | `username-password` | `UsernamePasswordCredential`, deprecated: it cannot do more than one factor | 97 KB, 2 crates |

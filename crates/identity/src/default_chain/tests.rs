@@ -18,6 +18,7 @@ use super::{ChainLink, DefaultAzureCredential, DefaultAzureCredentialBuilder};
 struct World {
     clock: FakeClock,
     transport: FakeTransport,
+    #[cfg_attr(windows, expect(dead_code, reason = "tools are looked for where only Unix has them"))]
     processes: FakeProcesses,
     platform: Platform,
     sim: Sim,

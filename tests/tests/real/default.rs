@@ -11,8 +11,7 @@ mod world;
 
 use std::{
     collections::BTreeMap,
-    env, fs,
-    process::Command,
+    fs,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -28,7 +27,10 @@ use self::{
     row::{Differs, Listed, Real, Row, Tools},
     world::{Python, Sdk, World},
 };
-use crate::installed::{path, scripts, text};
+use crate::{
+    installed::{path, scripts},
+    network::{is_inside, pass_in_own},
+};
 
 /// How many environments there are, so that none gets lost.
 const ROWS: usize = 92;
@@ -58,28 +60,16 @@ struct Outcome {
 fn python_and_ours_choose_the_same_identity() {
     let name = "DefaultAzureCredential for Python";
     let Some(_) = path("REAL_PYTHON", "azure-identity for Python") else { return };
-    let unshare = |script: &str| {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--net", "sh", "-c", script, "sh"]);
-        command.arg(env::current_exe().unwrap()).args(["--exact", "default::inside", "--ignored", "--nocapture"]);
-        command.env(INSIDE, "1").output()
-    };
-    match unshare(NETWORK) {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => return skip(name, &format!("no network of our own: {}", text(&output.stderr))),
-        Err(error) => return skip(name, &format!("unshare: {error}")),
+    if pass_in_own(name, NETWORK, INSIDE) {
+        println!("default chains: {ROWS} environments, the same identity in {SAME}");
     }
-    let output = unshare(&format!("{NETWORK} && exec \"$@\"")).unwrap();
-    let said = text(&output.stdout) + &text(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    println!("default chains: {ROWS} environments, the same identity in {SAME}");
 }
 
 /// Not a test by itself: it does nothing elsewhere.
 #[test]
 #[ignore = "only another test starts it, in a network of its own"]
 fn inside() {
-    if env::var_os(INSIDE).is_none() {
+    if !is_inside(INSIDE) {
         return;
     }
     let python = path("REAL_PYTHON", "azure-identity for Python").unwrap();
@@ -201,6 +191,6 @@ fn compare(row: &Row, theirs: &Sdk, ours: &Sdk) -> Result<(), String> {
 }
 
 const NETWORK: &str = "ip link set lo up && ip address add 169.254.169.254/32 dev lo";
-const INSIDE: &str = "IDENTITY_TESTS_INSIDE";
+const INSIDE: &str = "default::inside";
 /// How many environments are tried at a time.
 const AT_ONCE: usize = 4;

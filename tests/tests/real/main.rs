@@ -23,6 +23,8 @@ mod entra;
 mod installed;
 #[cfg(unix)]
 mod kubernetes;
+#[cfg(target_os = "linux")]
+mod network;
 mod oidc;
 mod oidc_users;
 #[cfg(target_os = "linux")]

@@ -5,15 +5,17 @@
 //! namespaces.
 
 use std::{
-    env, fmt,
+    fmt,
     process::{Command, Output},
 };
 
 use identity_emulator::{Emulator, FEDERATED_USER_NAME, Source, USER_NAME};
-use identity_tests::skip;
 use serde_json::{Map, Value, json};
 
-use crate::installed::{path, run, scripts, text};
+use crate::{
+    installed::{path, run, scripts, text},
+    network::{is_inside, pass_in_own},
+};
 
 /// How many cases end well, and how many requests arrive: the SDK sends what is answered with 500 four times.
 const CASES: usize = 14;
@@ -24,28 +26,16 @@ const REQUESTS: u64 = 58;
 fn python_signs_people_in_by_their_passwords() {
     let name = "UsernamePasswordCredential for Python";
     let Some(_) = path("REAL_PYTHON", "azure-identity for Python") else { return };
-    let unshare = |script: &str| {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--net", "sh", "-c", script, "sh"]);
-        command.arg(env::current_exe().unwrap()).args(["--exact", "passwords::inside", "--ignored", "--nocapture"]);
-        command.env(INSIDE, "1").output()
-    };
-    match unshare(NETWORK) {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => return skip(name, &format!("no network of our own: {}", text(&output.stderr))),
-        Err(error) => return skip(name, &format!("unshare: {error}")),
+    if pass_in_own(name, NETWORK, INSIDE) {
+        println!("passwords: {CASES} ok");
     }
-    let output = unshare(&format!("{NETWORK} && exec \"$@\"")).unwrap();
-    let said = text(&output.stdout) + &text(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    println!("passwords: {CASES} ok");
 }
 
 /// Not a test by itself: it does nothing elsewhere.
 #[test]
 #[ignore = "only another test starts it, in a network of its own"]
 fn inside() {
-    if env::var_os(INSIDE).is_none() {
+    if !is_inside(INSIDE) {
         return;
     }
     let emulator = Emulator::builder().port(Source::Entra, 443).start_in_background().unwrap();
@@ -75,4 +65,4 @@ impl fmt::Display for Problem<'_> {
 }
 
 const NETWORK: &str = "ip link set lo up";
-const INSIDE: &str = "IDENTITY_TESTS_INSIDE";
+const INSIDE: &str = "passwords::inside";

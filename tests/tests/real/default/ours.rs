@@ -5,7 +5,7 @@ use std::{env, io, time::Duration};
 use identity::{ChainLink, DefaultAzureCredential, DefaultAzureCredentialBuilder, TokenCredential as _};
 use serde_json::{Map, Value, json};
 
-use super::INSIDE;
+use crate::network::INSIDE;
 
 /// What the line with the outcome begins with.
 pub(super) const MARK: &str = "default-chain: ";

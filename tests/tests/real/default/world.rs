@@ -19,11 +19,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    INSIDE, Outcome, ours,
+    Outcome, ours,
     row::{Row, Run},
 };
 use crate::{
     installed::{folder, run, scripts, text},
+    network::INSIDE,
     pki::Application,
 };
 

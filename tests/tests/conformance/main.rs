@@ -43,4 +43,4 @@ fn root() -> PathBuf {
 }
 
 /// How many cases there were when this was last looked at: none gets lost unseen.
-const LEAST: usize = 1017;
+const LEAST: usize = 1018;

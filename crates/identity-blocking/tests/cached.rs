@@ -1,7 +1,7 @@
 //! What a remembered token does not need: other threads. A program of its own, so that nothing else wakes the driver.
 #![cfg(target_os = "linux")]
-#![allow(clippy::disallowed_methods, reason = "what the system says about threads is read from its files")]
-#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+#![expect(clippy::disallowed_methods, reason = "what the system says about threads is read from its files")]
+#![expect(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
 //! Where a blocking call works and where it says that it does not.
-#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+#![expect(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use identity_blocking::BlockingCredential;
 use identity_core::{AccessToken, Result};

@@ -1,6 +1,5 @@
 //! A real credential, sockets included, on threads and without async.
-#![allow(clippy::disallowed_methods, reason = "threads of the test")]
-#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+#![expect(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::{
     collections::HashMap,

@@ -1,6 +1,6 @@
 //! Calls within calls, and how a call ends that does not get its token.
-#![allow(clippy::disallowed_methods, reason = "threads of the test")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by failing")]
+#![expect(clippy::disallowed_methods, reason = "threads of the test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::{
     cell::RefCell,

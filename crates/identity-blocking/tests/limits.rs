@@ -1,7 +1,6 @@
 //! A process that may open no more files: the driver cannot start, and does once it can.
 #![cfg(target_os = "linux")]
-#![allow(clippy::disallowed_methods, reason = "files and a process of the test")]
-#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+#![expect(clippy::disallowed_methods, reason = "files and a process of the test")]
 
 use std::{env, error::Error as _, fs::File, process::Command};
 

@@ -1,6 +1,5 @@
 //! A remembered token that is due for refresh: the call that gets it starts the request, and does not wait.
-#![allow(clippy::disallowed_methods, reason = "the clock of the test is the system's, moved")]
-#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+#![expect(clippy::disallowed_methods, reason = "the clock of the test is the system's, moved")]
 
 use std::{
     sync::{

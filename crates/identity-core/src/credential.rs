@@ -57,41 +57,27 @@ pub trait TokenCredential: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
 }
 
-impl<C: TokenCredential + ?Sized> TokenCredential for &C {
-    #[inline]
-    fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
-        (**self).get_token(scopes, options)
-    }
+/// What points at a credential is one.
+macro_rules! pointers {
+    ($($pointer:ty),*) => {$(
+        impl<C: TokenCredential + ?Sized> TokenCredential for $pointer {
+            #[inline]
+            fn get_token<'a>(
+                &'a self,
+                scopes: &'a [&'a str],
+                options: Option<&'a TokenRequestOptions>,
+            ) -> TokenFuture<'a> {
+                (**self).get_token(scopes, options)
+            }
 
-    #[inline]
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
+            #[inline]
+            fn name(&self) -> &'static str {
+                (**self).name()
+            }
+        }
+    )*};
 }
-
-impl<C: TokenCredential + ?Sized> TokenCredential for Arc<C> {
-    #[inline]
-    fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
-        (**self).get_token(scopes, options)
-    }
-
-    #[inline]
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
-}
-
-impl<C: TokenCredential + ?Sized> TokenCredential for Box<C> {
-    #[inline]
-    fn get_token<'a>(&'a self, scopes: &'a [&'a str], options: Option<&'a TokenRequestOptions>) -> TokenFuture<'a> {
-        (**self).get_token(scopes, options)
-    }
-
-    #[inline]
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
-}
+pointers!(&C, Arc<C>, Box<C>);
 
 /// What [`TokenCredential::get_token`] returns: a token that is there, or one that is on its way.
 ///
